@@ -1,0 +1,84 @@
+"""Multi-scale residual quantization (paper Eq. 1 and Algorithm 1) over any quantizer of single cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from infinity.quantizers.base import Quantizer
+from infinity.quantizers.config import QuantizerConfig
+from infinity.resample import area_down, bilinear_up
+from infinity.schedules import ScaleSchedule
+from infinity.types import MultiScaleCodes
+
+__all__ = ["MultiScaleResidual"]
+
+
+class MultiScaleResidual(nn.Module):
+    """Codes what coarser scales left over, scale by scale; the sum of up-sampled codes approximates the features.
+
+    All sizes are in latent cells. Codes have the same magnitude at every scale, as in the official model.
+    """
+
+    def __init__(self, quantizer: Quantizer, config: QuantizerConfig) -> None:
+        super().__init__()
+        self.quantizer = quantizer
+        self.config = config
+
+    def forward(
+        self, features_BDHW: Tensor, schedule: ScaleSchedule, *, generator: torch.Generator | None = None
+    ) -> MultiScaleCodes:
+        """Quantize features of size ``schedule.final``.
+
+        While training with `scale_depth_dropout`, the codes of every scale but the last are left out for a random part
+        of the samples (finer scales then have to code more); `generator` draws which. The bits are still reported.
+        """
+        if tuple(features_BDHW.shape[-2:]) != schedule.final:
+            h, w = features_BDHW.shape[-2:]
+            raise ValueError(
+                f"the schedule ends at {schedule.final.h}x{schedule.final.w} latent cells but the features are {h}x{w}; "
+                "take the schedule of this image size"
+            )
+        kept_KB = self._draw_kept(len(schedule), features_BDHW.shape[0], generator, features_BDHW.device)
+        residual_BDHW = features_BDHW.float()
+        total_BDHW = torch.zeros_like(residual_BDHW)
+        bits: list[Tensor] = []
+        losses: list[dict[str, Tensor]] = []
+        for k, scale in enumerate(schedule):
+            quantized = self.quantizer(area_down(residual_BDHW, scale))
+            codes_BDHW = bilinear_up(quantized.codes_BDHW, schedule.final)
+            if kept_KB is not None:
+                codes_BDHW = codes_BDHW * kept_KB[k].view(-1, 1, 1, 1)
+            residual_BDHW = residual_BDHW - (
+                codes_BDHW.detach() if self.config.detach_residual else codes_BDHW
+            )
+            total_BDHW = total_BDHW + codes_BDHW
+            bits.append(quantized.bits_BDHW)
+            losses.append(quantized.losses)
+        mean_losses = {name: torch.stack([scale[name] for scale in losses]).mean() for name in losses[0]}
+        return MultiScaleCodes(total_BDHW, tuple(bits), mean_losses)
+
+    def sum_codes(self, bits: Sequence[Tensor], schedule: ScaleSchedule) -> Tensor:
+        """Rebuild features from the bits (B, D, h, w) of the first scales: ``schedule.final`` in size, fp32."""
+        total_BDHW = None
+        for bits_BDHW in bits:
+            codes_BDHW = bilinear_up(self.quantizer.codes_from_bits(bits_BDHW), schedule.final)
+            total_BDHW = codes_BDHW if total_BDHW is None else total_BDHW + codes_BDHW
+        if total_BDHW is None:
+            raise ValueError("sum_codes needs the bits of at least one scale, got none")
+        return total_BDHW
+
+    def _draw_kept(
+        self, num_scales: int, batch: int, generator: torch.Generator | None, device: torch.device
+    ) -> Tensor | None:
+        """(K, B) of 0 and 1: which samples keep the codes of which scale; None when all do."""
+        if not self.training or self.config.scale_depth_dropout == 0:
+            return None
+        if generator is None:
+            raise ValueError("training with scale_depth_dropout draws random scales: pass a torch.Generator")
+        draws_KB = torch.rand(num_scales, batch, generator=generator, device=generator.device)
+        kept_KB = draws_KB >= self.config.scale_depth_dropout
+        kept_KB[-1] = True
+        return kept_KB.to(device, torch.float32)

@@ -1,0 +1,80 @@
+"""The tokenizer: images to a pyramid of bits and back (paper section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from infinity.quantizers import build_quantizer
+from infinity.schedules import ScaleSchedule
+from infinity.types import MultiScaleCodes
+from infinity.vae.config import VAEConfig
+from infinity.vae.decoder import Decoder
+from infinity.vae.encoder import Encoder
+
+__all__ = ["VAE", "VAEOutput"]
+
+
+class VAEOutput(NamedTuple):
+    """A batch of images, coded and decoded."""
+
+    recon_B3HW: Tensor  # fp32, not clamped
+    codes: MultiScaleCodes
+
+
+class VAE(nn.Module):
+    """Encoder, multi-scale residual quantizer and decoder.
+
+    Images are RGB in [-1, 1] with sides divisible by ``config.token_stride``; schedules are given in *tokens*, as the
+    transformer counts them. Features are always fp32, whatever precision the convolutions run in.
+    """
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.quantizer = build_quantizer(config.quantizer)
+        self.decoder = Decoder(config)
+
+    @property
+    def last_layer(self) -> nn.Parameter:
+        """Weight of the last convolution, where the adaptive adversarial weight measures gradients."""
+        return self.decoder.conv_out.weight
+
+    def encode(self, images_B3HW: Tensor) -> Tensor:
+        """Continuous features, one per latent cell, not normalised: fp32, (B, D, H / stride, W / stride)."""
+        height, width = images_B3HW.shape[-2:]
+        if height % self.config.token_stride or width % self.config.token_stride:
+            raise ValueError(
+                f"image sides must be multiples of {self.config.token_stride} (pixels per token), "
+                f"got {height}x{width}; resize and crop first"
+            )
+        return self.encoder(images_B3HW).float()
+
+    def quantize(
+        self, features_BDHW: Tensor, schedule: ScaleSchedule, *, generator: torch.Generator | None = None
+    ) -> MultiScaleCodes:
+        """Code features scale by scale; `generator` is needed for stochastic scale depth in training only."""
+        return self.quantizer(features_BDHW, schedule.latent(self.config.patchify), generator=generator)
+
+    def decode(self, features_BDHW: Tensor) -> Tensor:
+        """Images from summed codes: fp32, not clamped."""
+        return self.decoder(features_BDHW).float()
+
+    def tokenize(self, images_B3HW: Tensor, schedule: ScaleSchedule) -> MultiScaleCodes:
+        """Code images."""
+        return self.quantize(self.encode(images_B3HW), schedule)
+
+    def detokenize(self, bits: Sequence[Tensor], schedule: ScaleSchedule) -> Tensor:
+        """Images in [-1, 1] from the bits (B, D, h, w) of every scale (or of the first ones: a coarser image)."""
+        return self.decode(self.quantizer.sum_codes(bits, schedule.latent(self.config.patchify))).clamp(-1, 1)
+
+    def forward(
+        self, images_B3HW: Tensor, schedule: ScaleSchedule, *, generator: torch.Generator | None = None
+    ) -> VAEOutput:
+        """Reconstruct images through their codes, with straight-through gradients."""
+        codes = self.quantize(self.encode(images_B3HW), schedule, generator=generator)
+        return VAEOutput(self.decode(codes.features_BDHW), codes)
