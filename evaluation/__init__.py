@@ -1,0 +1,1 @@
+"""Measurement: metrics, the ShapesEval benchmark, result files and reports."""

@@ -1,0 +1,132 @@
+"""What ShapesEval knows about a world: its vocabulary and its prompts, read from the data directory alone.
+
+``world.json`` names shapes (unit outlines), colours and backgrounds; ``prompts.jsonl`` holds one prompt a line in GenEval's
+metadata schema. Nothing of the renderer is imported, so any program that writes these two files defines a benchmark.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Outline", "Prompt", "Query", "World", "load_prompts"]
+
+Outline = tuple[np.ndarray, ...]
+"""Closed polygons, each float (num_points, 2) as (x right, y down) in units of the object's radius; filled even-odd."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """Vocabulary of a world of flat shapes on a plain background.
+
+    Args:
+        shapes: outline by name.
+        colors: sRGB anchor (0..255) by name.
+        backgrounds: sRGB tones that the renderer uses; empty if unknown.
+    """
+
+    tier: str
+    size: int
+    shapes: Mapping[str, Outline]
+    colors: Mapping[str, tuple[int, int, int]]
+    backgrounds: tuple[tuple[int, int, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.shapes or not self.colors:
+            raise ValueError(
+                f"a world needs shapes and colors, got {len(self.shapes)} and {len(self.colors)}"
+            )
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> World:
+        """Build from the parsed ``world.json``."""
+        missing = sorted({"tier", "size", "shapes", "colors"} - set(fields))
+        if missing:
+            raise ValueError(
+                f"world.json lacks {', '.join(missing)}; write it again with `python -m datamodules`"
+            )
+        backgrounds = [fields["background"]] if "background" in fields else fields.get("backgrounds", [])
+        return cls(
+            tier=fields["tier"],
+            size=fields["size"] if isinstance(fields["size"], int) else min(fields["size"]),
+            shapes={
+                name: tuple(np.asarray(polygon, float) for polygon in outline)
+                for name, outline in fields["shapes"].items()
+            },
+            colors={name: tuple(rgb) for name, rgb in fields["colors"].items()},
+            backgrounds=tuple(tuple(rgb) for rgb in backgrounds),
+        )
+
+    @classmethod
+    def load(cls, root: str | Path) -> World:
+        """Read ``ROOT/world.json``."""
+        path = Path(root) / "world.json"
+        if not path.is_file():
+            raise ValueError(
+                f"no world.json in {root}; make a ShapesWorld data set there first (`make data`)"
+            )
+        return cls.from_dict(json.loads(path.read_text()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """One entry of a prompt's ``include`` or ``exclude``: that many objects of a class, perhaps coloured and placed."""
+
+    shape: str
+    count: int = 1
+    color: str | None = None
+    relation: str | None = None  # "left of", "right of", "above", "below"
+    target: int | None = None  # index (in `include`) of the group that the relation refers to
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Query:
+        relation, target = fields.get("position") or (None, None)
+        return cls(
+            shape=fields["class"],
+            count=fields["count"],
+            color=fields.get("color"),
+            relation=relation,
+            target=target,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One line of ``prompts.jsonl``."""
+
+    id: str
+    tag: str
+    text: str
+    include: tuple[Query, ...]
+    exclude: tuple[Query, ...] = ()
+    split: str = "id"
+    keys: tuple[str, ...] = ()  # ground-truth renders in the eval shards
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Prompt:
+        keys = fields.get("keys") or ([fields["key"]] if "key" in fields else [])
+        return cls(
+            id=str(fields["id"]),
+            tag=fields["tag"],
+            text=fields["prompt"],
+            include=tuple(Query.from_dict(query) for query in fields["include"]),
+            exclude=tuple(Query.from_dict(query) for query in fields.get("exclude", [])),
+            split=fields.get("split", "id"),
+            keys=tuple(keys),
+        )
+
+
+def load_prompts(root: str | Path) -> list[Prompt]:
+    """Read ``ROOT/prompts.jsonl``, in file order."""
+    path = Path(root) / "prompts.jsonl"
+    if not path.is_file():
+        raise ValueError(f"no prompts.jsonl in {root}; make a ShapesWorld data set there first (`make data`)")
+    prompts = [Prompt.from_dict(json.loads(line)) for line in path.read_text().splitlines() if line.strip()]
+    if len({prompt.id for prompt in prompts}) != len(prompts):
+        raise ValueError(f"prompt ids in {path} are not unique")
+    return prompts
