@@ -1,0 +1,67 @@
+"""The dimension legend and the named results that modules hand to each other.
+
+Names of tensors end in their dimensions where the layout matters, e.g. ``inputs_BLD``:
+
+===  ======================================================================
+B    batch
+L    tokens over all scales (or of one scale, where a function takes one)
+M    text tokens, padded
+C    transformer width
+E    width of the text encoder's states
+N    attention heads
+K    channels of one head
+D    bits: of one latent cell in the tokenizer, of one token in the transformer
+H W  height and width: of images, or of the latent grid
+===  ======================================================================
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["ImageTextBatch", "LossTerms", "MultiScaleCodes", "QuantizerOutput", "TextStates"]
+
+
+class TextStates(NamedTuple):
+    """States of a frozen text encoder, padded to the longest caption of the batch."""
+
+    states_BME: Tensor  # float; rows after a caption's end are zero
+    mask_BM: Tensor  # bool; True = a real token (at least one per caption)
+
+    def to(self, device: torch.device | str) -> TextStates:
+        return TextStates(self.states_BME.to(device), self.mask_BM.to(device))
+
+
+class QuantizerOutput(NamedTuple):
+    """One scale, quantized."""
+
+    codes_BDHW: Tensor  # float, straight-through to the input
+    bits_BDHW: Tensor  # bool
+    losses: dict[str, Tensor]  # scalars, unweighted, named "commitment", "entropy_sample", "entropy_batch"
+
+
+class MultiScaleCodes(NamedTuple):
+    """An image as a pyramid of binary codes."""
+
+    features_BDHW: Tensor  # float; sum over scales of up-sampled codes, what the decoder takes (paper Eq. 1)
+    bits: tuple[Tensor, ...]  # per scale: bool (B, D, h_k, w_k)
+    losses: dict[str, Tensor]  # scalars: the quantizer's losses, averaged over scales
+
+
+class ImageTextBatch(NamedTuple):
+    """One training batch: images of one aspect ratio and their captions."""
+
+    images_B3HW: Tensor  # float in [-1, 1], RGB
+    captions: list[str]
+    keys: list[str]  # names of the samples, unique in the data set
+    aspect_ratio: float  # height / width bucket, one of Resolution.aspect_ratios
+
+
+class LossTerms(NamedTuple):
+    """A loss to minimise and what to log beside it."""
+
+    total: Tensor  # scalar with gradient
+    logs: dict[str, Tensor]  # detached scalars, e.g. "bit_ce", "bit_accuracy/scale_03"
