@@ -1,4 +1,4 @@
-"""Isolation: every test starts from the same seeds and settings, offline, and leaves no process group behind."""
+"""Isolation: every test starts from the same seeds and settings, offline, with no process group around."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def _settings_restored() -> Iterator[None]:
     dtype = torch.get_default_dtype()
     deterministic = torch.are_deterministic_algorithms_enabled()
     yield
-    if torch.are_deterministic_algorithms_enabled() != deterministic:  # the setter imports the compiler: seconds
+    # asked first, for the setter imports the compiler, which takes seconds
+    if torch.are_deterministic_algorithms_enabled() != deterministic:
         torch.use_deterministic_algorithms(deterministic)
     torch.set_default_dtype(dtype)
     os.environ.clear()

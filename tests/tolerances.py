@@ -1,7 +1,7 @@
-"""The one table of numerical tolerances: ``torch.testing.assert_close(actual, expected, **TOL[actual.dtype])``.
+"""The one table of tolerances, for ``torch.testing.assert_close(actual, expected, **TOL[actual.dtype])``.
 
-They bound the rounding of two correct ways to compute one thing (another order of summation, a fused kernel), not
-an approximation; a test of an approximation states its own bound and why.
+They bound the rounding of two correct ways to compute one thing (another order of summation, a fused kernel),
+not an approximation; a test of an approximation states its own bound and why.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ FOLDERS = (*PACKAGES, "configs", "docs", "tests", ".ci")
 
 
 def project_files(*folders: str, pattern: str = "*") -> list[Path]:
-    """Files below `folders` (all of the project's if none is named), and beside them the ones of the top level."""
+    """Files below `folders`; if none is named, all of the project's with those of the top level."""
     below = [path for folder in folders or FOLDERS for path in (ROOT / folder).rglob(pattern)]
     top = [] if folders else list(ROOT.glob(pattern))
     return sorted(path for path in below + top if path.is_file() and "__pycache__" not in path.parts)

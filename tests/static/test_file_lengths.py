@@ -19,7 +19,8 @@ def num_lines() -> dict[str, int]:
 
 
 def test_python_files_stay_within_the_line_cap() -> None:
-    assert {name: lines for name, lines in num_lines().items() if lines > MAX_LINES and name not in LONGER} == {}
+    too_long = {name: lines for name, lines in num_lines().items() if lines > MAX_LINES}
+    assert too_long.keys() <= LONGER.keys(), too_long
 
 
 def test_every_exception_to_the_line_cap_is_still_needed() -> None:

@@ -22,12 +22,12 @@ def test_looking_up_a_name_is_refused() -> None:
 
 
 def test_loopback_works() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname()) as client:
-            client.sendall(b"bits")
-            peer, _ = server.accept()
-            with peer:
-                assert peer.recv(4) == b"bits"
+    server = socket.create_server(("127.0.0.1", 0))
+    with server, socket.create_connection(server.getsockname()) as client:
+        client.sendall(b"bits")
+        peer, _ = server.accept()
+        with peer:
+            assert peer.recv(4) == b"bits"
 
 
 @pytest.mark.parametrize("attempt", [1, 2])
