@@ -1,0 +1,1 @@
+"""Data: sources, WebDataset shards with an index, exact streaming in aspect-ratio buckets."""

@@ -1,0 +1,9 @@
+"""ShapesWorld: deterministic, captioned scenes of flat shapes, with splits that hold out combinations."""
+
+from __future__ import annotations
+
+from datamodules.shapesworld.dataset import BALANCED_MIX, training_scene
+from datamodules.shapesworld.render import render_scene
+from datamodules.shapesworld.vocabulary import WORLDS, Tier, World
+
+__all__ = ["BALANCED_MIX", "WORLDS", "Tier", "World", "render_scene", "training_scene"]
