@@ -1,0 +1,98 @@
+"""Block-causal attention over scales: the one place that knows attention kernels.
+
+A token of scale k sees all tokens of scales 1..k. Three exact ways to compute that:
+
+``split``  a plain SDPA call per scale against the keys of all scales up to it: no mask, works on every device. The
+           first small scales share one masked call, where a call costs more than the work it saves.
+``flex``   FlexAttention with a block mask (CUDA; needs compilation to be fast).
+``dense``  one SDPA call with an L x L mask: the slow twin that tests compare with.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from infinity.schedules import ScaleSchedule
+
+__all__ = ["AttentionKind", "AttentionPlan", "attend", "attention_plan", "block_causal_mask", "split_groups"]
+
+AttentionKind = Literal["split", "flex", "dense"]
+
+MERGE_TOKENS = 128  # scales that end within the first so many tokens share one masked call
+
+
+class AttentionPlan(NamedTuple):
+    """How to attend over one schedule on one device."""
+
+    groups: tuple[
+        tuple[int, int, Tensor | None], ...
+    ]  # query start, query = key end, mask (bool, True = visible)
+    block_mask: object | None  # FlexAttention's, for "flex"
+
+
+def split_groups(schedule: ScaleSchedule, merge_tokens: int = MERGE_TOKENS) -> tuple[tuple[int, int], ...]:
+    """Query ranges of the split path: one per scale, after one for all scales within the first tokens."""
+    ends = [end for end in schedule.offsets[1:] if end > merge_tokens]
+    merged = max((end for end in schedule.offsets if end <= merge_tokens), default=0)
+    starts = [merged, *ends] if merged else [0, *ends]
+    groups = tuple(zip(starts, ends, strict=False))
+    return ((0, merged), *groups) if merged else groups
+
+
+def block_causal_mask(schedule: ScaleSchedule, length: int, device: torch.device) -> Tensor:
+    """Mask (length, length) of the first `length` tokens: True where the key's scale is not after the query's."""
+    areas = torch.tensor([scale.area for scale in schedule])
+    scale_of_token = torch.repeat_interleave(torch.arange(len(schedule)), areas)[:length]
+    return (scale_of_token[:, None] >= scale_of_token[None, :]).to(device)
+
+
+@lru_cache(maxsize=256)
+def attention_plan(schedule: ScaleSchedule, kind: AttentionKind, device: torch.device) -> AttentionPlan:
+    """Plan for training on whole sequences, cached per (schedule, kind, device)."""
+    if kind == "flex":
+        return AttentionPlan((), _flex_block_mask(schedule, device))
+    ranges = split_groups(schedule) if kind == "split" else ((0, schedule.seq_len),)
+    first_area = schedule[0].area
+    groups = tuple(
+        (start, end, block_causal_mask(schedule, end, device) if start == 0 and end > first_area else None)
+        for start, end in ranges
+    )
+    return AttentionPlan(groups, None)
+
+
+def attend(q_BNLK: Tensor, k_BNLK: Tensor, v_BNLK: Tensor, plan: AttentionPlan) -> Tensor:
+    """Block-causal attention with softmax scale 1 (queries carry their temperature already)."""
+    if plan.block_mask is not None:
+        return _flex_attention()(q_BNLK, k_BNLK, v_BNLK, block_mask=plan.block_mask, scale=1.0)
+    outputs = [
+        F.scaled_dot_product_attention(
+            q_BNLK[:, :, start:end], k_BNLK[:, :, :end], v_BNLK[:, :, :end], attn_mask=mask, scale=1.0
+        )
+        for start, end, mask in plan.groups
+    ]
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)
+
+
+def _flex_block_mask(schedule: ScaleSchedule, device: torch.device) -> object:
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    areas = torch.tensor([scale.area for scale in schedule])
+    scale_of_token = torch.repeat_interleave(torch.arange(len(schedule)), areas).to(device)
+
+    def visible(_batch: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        return scale_of_token[query] >= scale_of_token[key]
+
+    length = schedule.seq_len
+    return create_block_mask(visible, B=None, H=None, Q_LEN=length, KV_LEN=length, device=str(device))
+
+
+@lru_cache(maxsize=1)
+def _flex_attention():
+    from torch.nn.attention.flex_attention import flex_attention
+
+    return torch.compile(flex_attention, dynamic=False) if torch.cuda.is_available() else flex_attention

@@ -1,0 +1,6 @@
+"""Drawing images from a trained transformer."""
+
+from infinity.sampling.config import SamplingConfig
+from infinity.sampling.generate import Generation, generate
+
+__all__ = ["Generation", "SamplingConfig", "generate"]

@@ -1,0 +1,49 @@
+"""How to draw: guidance, temperature and nucleus, each one value or one per scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infinity.schedules import ScaleSchedule
+
+__all__ = ["SamplingConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingConfig:
+    """Settings of one generation; every value may be a tuple with one entry per scale.
+
+    Args:
+        guidance: classifier-free guidance; 1 is the conditional model alone (and costs half).
+        temperature: divides the logits; 0 takes the most likely bits.
+        top_p: nucleus, in (0, 1]; of two classes, one with probability <= 1 - top_p is never drawn.
+    """
+
+    guidance: float | tuple[float, ...] = 3.0
+    temperature: float | tuple[float, ...] = 1.0
+    top_p: float | tuple[float, ...] = 1.0
+
+    def __post_init__(self) -> None:
+        for name, valid, expected in (
+            ("guidance", lambda value: value >= 0, "at least 0"),
+            ("temperature", lambda value: value >= 0, "at least 0"),
+            ("top_p", lambda value: 0 < value <= 1, "in (0, 1]"),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int | float):
+                object.__setattr__(self, name, value := tuple(value))
+            values = value if isinstance(value, tuple) else (value,)
+            if not all(valid(single) for single in values):
+                raise ValueError(f"{name} must be {expected}, got {value}")
+
+    def per_scale(self, name: str, schedule: ScaleSchedule) -> tuple[float, ...]:
+        """One value of a setting for every scale."""
+        value = getattr(self, name)
+        if not isinstance(value, tuple):
+            return (value,) * len(schedule)
+        if len(value) != len(schedule):
+            raise ValueError(
+                f"{name} has {len(value)} values but the schedule {schedule} has {len(schedule)} scales; "
+                "give one value or one per scale"
+            )
+        return value
