@@ -55,10 +55,10 @@ clean:  ## Remove .venv and caches; data/ and runs/ stay
 	rm -rf .venv build ./*.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# pip's output, shortened to what happens and how far it is.
-PIP_PROGRESS = awk '/^Collecting/ { printf "  package %d: %s\n", ++n, $$2 } \
-  /^Installing collected/ { print "  unpacking " n " packages, which takes minutes" } \
-  /^Successfully/ { print "  done" } { fflush() }'
+# pip's output, shortened to how far it is; the whole of it is kept in .venv/setup.log.
+PIP_PROGRESS = awk '/^(Collecting|Processing) / { n++; name = $$2; sub(".*/", "", name); sub("[-=<>!~].*", "", name); \
+  printf "  package %d: %s\n", n, name } \
+  /^Installing collected/ { print "  unpacking, which takes minutes" } /^ERROR/ { print } { fflush() }'
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
@@ -67,5 +67,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up .venv, once (several GB with torch: minutes)"
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install --progress-bar off --disable-pip-version-check \
-	  -c constraints.txt -e '.[dev]' | $(PIP_PROGRESS)
+	  -c constraints.txt -e '.[dev]' 2>&1 | tee .venv/setup.log | $(PIP_PROGRESS)
 	@touch $@

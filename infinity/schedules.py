@@ -159,9 +159,9 @@ def build_schedule(aspect_ratio: float, sides: tuple[int, ...]) -> ScaleSchedule
     """Build a schedule for small images under the paper's principle: ratio kept, equal area per scale.
 
     For every square side s, the entry is the integer pair (h, w) whose ratio is nearest in logarithm, where
-    areas farther than a factor exp(0.25) from s * s are penalised. Every ratio has as many scales as there are
-    sides; from side 4 on, areas are within a factor 4/3 of s * s and ratios within 6/5.
-    ``build_schedule(1.0, sides)`` gives the squares, and the schedule of 1 / r is the transposed one of r.
+    areas farther than a factor exp(0.25) from s * s are penalised. Every ratio has as many scales as sides;
+    from side 4 on, areas are within a factor 4/3 of s * s and ratios within 6/5. The ratio 1 gives the
+    squares, and the schedule of 1 / r is the transposed one of r.
     """
     if not 1 / 4 <= aspect_ratio <= 4:
         raise ValueError(f"aspect_ratio (height / width) must be in [0.25, 4], got {aspect_ratio}")
