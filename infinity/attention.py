@@ -2,8 +2,8 @@
 
 A token of scale k sees all tokens of scales 1..k. Three exact ways to compute that:
 
-``split``  a plain SDPA call per scale against the keys of all scales up to it: no mask, works on every device. The
-           first small scales share one masked call, where a call costs more than the work it saves.
+``split``  a plain SDPA call per scale against the keys of all scales up to it: no mask, runs on every device.
+           The first small scales share one masked call, where a call costs more than the work it saves.
 ``flex``   FlexAttention with a block mask (CUDA; needs compilation to be fast).
 ``dense``  one SDPA call with an L x L mask: the slow twin that tests compare with.
 """
@@ -45,7 +45,7 @@ def split_groups(schedule: ScaleSchedule, merge_tokens: int = MERGE_TOKENS) -> t
 
 
 def block_causal_mask(schedule: ScaleSchedule, length: int, device: torch.device) -> Tensor:
-    """Mask (length, length) of the first `length` tokens: True where the key's scale is not after the query's."""
+    """Mask (length, length) of the first tokens: True where the key's scale is not after the query's."""
     areas = torch.tensor([scale.area for scale in schedule])
     scale_of_token = torch.repeat_interleave(torch.arange(len(schedule)), areas)[:length]
     return (scale_of_token[:, None] >= scale_of_token[None, :]).to(device)

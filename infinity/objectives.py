@@ -26,8 +26,9 @@ class ARObjectiveConfig:
 
     Args:
         self_correction: how inputs are disturbed.
-        loss_weighting: "none": every token counts the same, so that the finest scales dominate; "sqrt_area": tokens of
-            scale k count 1 / sqrt(area), the whole scale sqrt(area) (official ``reweight_loss_by_scale``).
+        loss_weighting: "none": every token counts the same, so that the finest scales dominate; "sqrt_area":
+            tokens of scale k count 1 / sqrt(area), the whole scale sqrt(area) (official
+            ``reweight_loss_by_scale``).
         patchify: latent cells per token side.
     """
 

@@ -1,9 +1,9 @@
 """Two-dimensional rotary position embedding over the scales of a schedule (paper section 3.2).
 
-The first half of a head's channel pairs rotates with the row of a token, the second half with its column. A head's
-channels are laid out as (first elements of all pairs, second elements of all pairs), so that a rotation reads two
-contiguous halves; the official code interleaves the pairs, and importing its weights permutes the rows of the q and k
-projections once (attention scores don't change).
+The first half of a head's channel pairs rotates with the row of a token, the second half with its column. A
+head's channels are laid out as (first elements of all pairs, second elements of all pairs), so that a
+rotation reads two contiguous halves; the official code interleaves the pairs, and importing its weights
+permutes the rows of the q and k projections once (attention scores don't change).
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ __all__ = ["RopeGrid", "RopeTables", "rope_tables", "rotate"]
 RopeGrid = Literal["index", "interpolate", "reference"]
 """Coordinates of a token of an h x w scale, official ``rope2d_normalized_by_hw`` 0, 1 and 2.
 
-``index``: its row and column. ``interpolate``: cos and sin of a 128-cell grid, resized to h x w. ``reference`` (the
-released models): ``round(row * H / h)``, ``round(column * W / w)`` with H x W the schedule's reference grid.
+``index``: its row and column. ``interpolate``: cos and sin of a 128-cell grid, resized to h x w.
+``reference`` (the released models): ``round(row * H / h)``, ``round(column * W / w)`` with H x W the
+schedule's reference grid.
 """
 
 _BASE = 10_000.0
@@ -85,6 +86,6 @@ def _interpolated(size: int, edge: int, theta: Tensor) -> Tensor:
 
 
 def rotate(x_BLSNK: Tensor, tables: RopeTables) -> Tensor:
-    """Rotate queries and keys (S = 2 of them, stacked) by their tokens' angles; keeps the norm of every pair."""
+    """Rotate queries and keys (stacked, S = 2) by their tokens' angles; keeps the norm of every pair."""
     first, second = x_BLSNK.chunk(2, dim=-1)
     return torch.addcmul(x_BLSNK * tables.cos, torch.cat([second, first], dim=-1), tables.sin)

@@ -1,9 +1,11 @@
 """Bitwise self-correction: train on the model's own kind of mistakes (paper section 3.4, Table 6).
 
-While the code pyramid of an image is built, random bits of every scale are flipped. Two things follow from a flip:
+While the code pyramid of an image is built, random bits of every scale are flipped. Two things follow from a
+flip:
 
 * the running sum that the transformer reads contains the wrong code ("flip"), and
-* the finer scales are quantized again, given the wrong history, so that their labels repair it ("re-quantise").
+* the finer scales are quantized again, given the wrong history, so that their labels repair it
+  ("re-quantise").
 """
 
 from __future__ import annotations
@@ -28,13 +30,16 @@ class SelfCorrectionConfig:
     """How training inputs are disturbed.
 
     Args:
-        mode: ``off``: teacher forcing on the image's own bits (Table 6 "baseline"). ``flip_only``: inputs contain
-            flipped bits, labels are the undisturbed image's ("random flip"); the official switch that is named so,
-            ``noise_apply_requant=0``, leaves the inputs undisturbed as well. ``full``: flip and re-quantise.
-        max_flip: the share of flipped bits is drawn uniformly from 0, 0.01, .., max_flip, for each scale anew.
-        num_scales: only the first so many scales are disturbed; 0 for all. (Flips of the last scale have no effect.)
-        draw: one share for the whole batch, as officially, or one for every sample: same distribution for each sample,
-            less variance in the gradient.
+        mode: ``off``: teacher forcing on the image's own bits (Table 6 "baseline"). ``flip_only``: inputs
+            contain flipped bits, labels are the undisturbed image's ("random flip"); the official switch that
+            is named so, ``noise_apply_requant=0``, leaves the inputs undisturbed as well. ``full``: flip and
+            re-quantise.
+        max_flip: the share of flipped bits is drawn uniformly from 0, 0.01, .., max_flip, for each scale
+            anew.
+        num_scales: only the first so many scales are disturbed; 0 for all. (Flips of the last scale have no
+            effect.)
+        draw: one share for the whole batch, as officially, or one for every sample: same distribution for
+            each sample, less variance in the gradient.
     """
 
     mode: Literal["off", "flip_only", "full"] = "full"

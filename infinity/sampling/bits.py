@@ -20,7 +20,7 @@ def apply_guidance(logits: Tensor, guidance: float, batch_size: int) -> Tensor:
 def force_bits(
     bits_BDHW: Tensor, k: int, forced: Sequence[Tensor | None], masks: Sequence[Tensor | None]
 ) -> Tensor:
-    """Replace drawn bits of scale k by given ones, where its mask (B or 1, D or 1, h, w) is True or absent."""
+    """Replace drawn bits of scale k by given ones where the mask (B or 1, D or 1, h, w) is True or absent."""
     given = forced[k] if k < len(forced) else None
     if given is None:
         return bits_BDHW

@@ -32,7 +32,8 @@ class KVCache:
     def attend(self, q_BNLK: Tensor, k_BNLK: Tensor, v_BNLK: Tensor, *, layer: int, start: int) -> Tensor:
         """Attend from the tokens of one scale, which start at `start`, to themselves and all cached ones.
 
-        Their keys and values are stored, unless they lie past the cache's end: nothing attends to the last scale.
+        Their keys and values are stored, unless they lie past the cache's end: nothing attends to the last
+        scale.
         """
         end = start + k_BNLK.shape[2]
         if end > self.num_tokens:
@@ -60,9 +61,11 @@ class KVCache:
 
 
 class ScaleDecoder:
-    """The transformer, one scale after the other: text and its keys and values are computed once, scales are cached.
+    """The transformer, one scale after the other: text and its keys and values are computed once, scales are
+    cached.
 
-    Logits equal those of ``model(...)`` on the whole sequence; no mask is needed, as the future isn't there yet.
+    Logits equal those of ``model(...)`` on the whole sequence; no mask is needed, as the future isn't there
+    yet.
     """
 
     def __init__(

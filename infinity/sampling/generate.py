@@ -21,7 +21,7 @@ from infinity.types import TextStates
 __all__ = ["Generation", "ScaleHook", "generate", "guidance_batch"]
 
 ScaleHook = Callable[[int, Tensor, Tensor], None]
-"""Called after every scale with its number (from 0), its bits and the sum of all codes so far, both (B, D, H, W)."""
+"""Called after every scale with its number (from 0), its bits and the sum of codes so far (B, D, H, W)."""
 
 
 class Generation(NamedTuple):
@@ -99,7 +99,7 @@ def generate(
 
 
 def guidance_batch(text: TextStates, negative_text: TextStates | None) -> tuple[TextStates, Tensor | None]:
-    """Stack conditional and unconditional text; the latter is the null condition where there is no negative text."""
+    """Stack conditional and unconditional text; without negative text the latter is the null condition."""
     if negative_text is None:
         batch_size = len(text.states_BME)
         drop_B = torch.arange(2 * batch_size, device=text.mask_BM.device) >= batch_size

@@ -1,9 +1,10 @@
 """A text encoder without weights: every token is the sum of hashed n-grams and a position signal.
 
-The state of a word is a random sign vector of the word, plus one of the word and its predecessor, plus sinusoids of its
-position. Signs come from a cryptographic hash of the text, so they are the same everywhere and for ever. It knows no
-meanings, but tells words, neighbours ("red circle" from "circle red") and positions apart, which is what small
-synthetic worlds need, and it exercises the frozen-encoder path without any download.
+The state of a word is a random sign vector of the word, plus one of the word and its predecessor, plus
+sinusoids of its position. Signs come from a cryptographic hash of the text, so they are the same everywhere
+and for ever. It knows no meanings, but tells words, neighbours ("red circle" from "circle red") and positions
+apart, which is what small synthetic worlds need, and it exercises the frozen-encoder path without any
+download.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ class HashingTextEncoder:
     @property
     def fingerprint(self) -> str:
         config = self.config
-        return f"hashing-v{_VERSION}-{config.width}-{config.max_len}-{config.bigram_weight}-{config.position_weight}"
+        weights = f"{config.bigram_weight}-{config.position_weight}"
+        return f"hashing-v{_VERSION}-{config.width}-{config.max_len}-{weights}"
 
     def encode(self, captions: list[str]) -> TextStates:
         """States (B, M, E) on the CPU; letter case is ignored, every caption ends with an end mark."""

@@ -1,5 +1,7 @@
 """The bitwise autoregressive transformer."""
 
+from __future__ import annotations
+
 from infinity.transformer.config import PRESETS, InfinityConfig
 from infinity.transformer.model import Infinity
 

@@ -1,7 +1,7 @@
 """The transformer block: cosine self-attention, cross-attention to text, feed-forward, shared AdaLN.
 
-The residual stream and everything that modulates it are float32; the linear layers run in the dtype of their weights,
-or in autocast's.
+The residual stream and everything that modulates it are float32; the linear layers run in the dtype of their
+weights, or in autocast's.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def modulate(x_BLC: Tensor, scale_B1C: Tensor, shift_B1C: Tensor) -> Tensor:
 
 
 class SelfAttention(nn.Module):
-    """Cosine attention: unit queries and keys, a learned temperature per head, RoPE after the normalisation."""
+    """Cosine attention: unit queries and keys, a learned temperature per head, RoPE after normalisation."""
 
     def __init__(self, config: InfinityConfig) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """One block; `ada_gss` is added to the modulation that all blocks share (rows gamma1, gamma2, scale1, ...)."""
+    """One block; `ada_gss` (gamma1, gamma2, scale1, ...) is added to the modulation that all blocks share."""
 
     NO_DECAY: ClassVar[frozenset[str]] = frozenset({"ada_gss"})
 

@@ -35,8 +35,8 @@ class Condition(NamedTuple):
 class AttentivePool(nn.Module):
     """Pool text states with one learned query (multi-head attention with a single query).
 
-    As the query is the same for all samples, the key projection is folded into it and the value projection follows
-    the pooling: the same function at a small part of the cost of projecting every text token.
+    As the query is the same for all samples, the key projection is folded into it and the value projection
+    follows the pooling: the same function at a small part of the cost of projecting every text token.
     """
 
     NO_DECAY: ClassVar[frozenset[str]] = frozenset({"query"})

@@ -75,8 +75,8 @@ class InfinityConfig:
             )
         if self.head == "indexwise" and self.token_bits > 16:
             raise ValueError(
-                f"the indexwise head has 2**token_bits classes and takes at most 16 bits, got {self.token_bits}; "
-                "use head: bitwise"
+                "the indexwise head has 2**token_bits classes and takes at most 16 bits, "
+                f"got {self.token_bits}; use head: bitwise"
             )
         if self.depth % self.num_chunks:
             raise ValueError(
@@ -92,7 +92,7 @@ class InfinityConfig:
 
     @property
     def ffn_width(self) -> int:
-        """Hidden width of the feed-forward: 4C to the nearest multiple of 256 (ties to even, as officially)."""
+        """Hidden width of the feed-forward: 4C to the nearest multiple of 256 (ties to even, officially)."""
         return max(1, round(4 * self.width / 256)) * 256
 
     @property
@@ -130,4 +130,4 @@ PRESETS: dict[str, dict[str, Any]] = {
     "cpu-10M": _cpu(8, 288, 6),
     "cpu-30M": _cpu(10, 448, 7),
 }
-"""Sizes by name. The paper's scaling study (125M .. 4.7B), the released 2B and 8B, the 20B; sizes for a CPU."""
+"""Sizes by name: the paper's scaling study (125M .. 4.7B), the released 2B and 8B, the 20B, and CPU sizes."""

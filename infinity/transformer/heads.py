@@ -1,7 +1,7 @@
 """Classifiers over the next scale's bits: one logit per bit, or one per vocabulary index.
 
-The paper's infinite-vocabulary classifier predicts every bit of a token by itself (section 3.3): D outputs instead of
-2**D. Only the difference of a bit's two official logits matters, so a logit here is l1 - l0.
+The paper's infinite-vocabulary classifier predicts every bit of a token by itself (section 3.3): D outputs
+instead of 2**D. Only the difference of a bit's two official logits matters, so a logit here is l1 - l0.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class Head(nn.Module):
 class BitwiseHead(Head):
     """One logit per bit: the log-odds of a 1.
 
-    Parameters are the official ones, a row for each of a bit's two values; only the rows' difference is ever applied.
+    Parameters are the official ones, a row for each of a bit's two values; only the rows' difference is ever
+    applied.
     """
 
     def __init__(self, config: InfinityConfig) -> None:
@@ -89,7 +90,7 @@ class BitwiseHead(Head):
 
     def _draw(self, logits: Tensor, top_p: float, generators: Sequence[torch.Generator]) -> Tensor:
         p_one = logits.sigmoid()
-        # nucleus sampling on two classes: the less likely value is never drawn if its probability is <= 1 - top_p
+        # nucleus of two classes: the less likely value is never drawn if its probability is <= 1 - top_p
         p_one = torch.where(torch.minimum(p_one, 1 - p_one) <= 1 - top_p, (logits > 0).float(), p_one)
         return uniform_noise(p_one.shape, generators, p_one.device) < p_one
 
@@ -128,4 +129,5 @@ def uniform_noise(
 
 
 def build_head(config: InfinityConfig) -> Head:
+    """The head that a configuration names."""
     return BitwiseHead(config) if config.head == "bitwise" else IndexHead(config)

@@ -1,4 +1,4 @@
-"""The Infinity transformer: predicts all bits of the next scale from the running sum of the scales before it."""
+"""The Infinity transformer: predicts all bits of the next scale from the sum of the scales before it."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Drops(NamedTuple):
 class Infinity(nn.Module):
     """Bitwise visual autoregressive transformer (paper section 3.2; official ``Infinity``).
 
-    The sequence is a start token made of the text, then one token per cell of scales 2..K, embedded from the sum of
-    all coarser scales, resized to that scale. Tokens of scale k predict the bits of scale k.
+    The sequence is a start token made of the text, then one token per cell of scales 2..K, embedded from the
+    sum of all coarser scales, resized to that scale. Tokens of scale k predict the bits of scale k.
     """
 
     NO_DECAY = frozenset({"scale_embed.weight"})
@@ -81,7 +81,7 @@ class Infinity(nn.Module):
         self.head.proj.weight.mul_(0.02)
 
     def param_groups(self, weight_decay: float) -> list[dict[str, Any]]:
-        """Parameters with and without weight decay: none on vectors, nor on what a module lists in ``NO_DECAY``."""
+        """Parameters with and without weight decay: none on vectors and on what ``NO_DECAY`` of a module lists."""
         exempt = {
             f"{path}.{name}" if path else name
             for path, module in self.named_modules()
@@ -162,7 +162,7 @@ class Infinity(nn.Module):
         scales: range,
         keep_N2B: Tensor | None = None,
     ) -> Tensor:
-        """All blocks on the tokens of some consecutive scales; `texts` and `attends` have one entry per block."""
+        """All blocks on the tokens of consecutive scales; `texts` and `attends` have one entry per block."""
         config = self.config
         levels_LC = self._scale_embedding(schedule, scales)
         mask_B11M = condition.mask_BM[:, None, None, :]
