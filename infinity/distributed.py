@@ -14,8 +14,8 @@ __all__ = ["all_reduce_mean"]
 def all_reduce_mean(x: Tensor) -> Tensor:
     """Average `x` over all ranks; the identity outside a process group.
 
-    The gradient is averaged too, so that a loss of the mean which every rank computes gives, after DDP's own averaging,
-    the gradient of one process that holds the whole batch.
+    The gradient is averaged too, so that a loss of the mean which every rank computes gives, after DDP's own
+    averaging, the gradient of one process that holds the whole batch.
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return x

@@ -1,8 +1,9 @@
 """The one home of resizing between scales.
 
-The tokenizer averages residuals *down* by area and interpolates codes *up* bilinearly; everything the transformer reads
-is the running sum resized bilinearly in either direction (:func:`bilinear_resize`). Self-correction and the sampler
-call the same functions, because a different filter would shift training and inference inputs apart without any error.
+The tokenizer averages residuals *down* by area and interpolates codes *up* bilinearly; everything the
+transformer reads is the running sum resized bilinearly in either direction (:func:`bilinear_resize`).
+Self-correction and the sampler call the same functions, because a different filter would shift training and
+inference inputs apart without any error.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Bits, codes, ids and token layouts: the only file that converts between them.
 
-A bit is a bool, a code is +-1/sqrt(D) (so that a D-dimensional code has unit norm), an id is an int64 whose most
-significant bit is the first bit.
+A bit is a bool, a code is +-1/sqrt(D) (so that a D-dimensional code has unit norm), an id is an int64 whose
+most significant bit is the first bit.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def unpack_ids(ids: Tensor, num_bits: int) -> Tensor:
 
 
 def patchify_bits(x_BDHW: Tensor, patch: int) -> Tensor:
-    """Lay latent cells (of bits or of features) out as tokens: (B, D, h*p, w*p) -> (B, h*w, D*p*p), row by row.
+    """Lay latent cells, bits or features, out as tokens: (B, D, h*p, w*p) -> (B, h*w, D*p*p), row by row.
 
     The token's channel is ``d * p * p + dy * p + dx`` (the layout of pixel-unshuffle).
     """

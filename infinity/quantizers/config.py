@@ -17,15 +17,19 @@ class QuantizerConfig:
     """Which quantizer codes every scale, and how its losses are weighed.
 
     Args:
-        kind: "bsq" binary spherical (O(d) entropy penalty), "lfq" lookup-free (exact O(2^d) entropy), "vq" a learned
-            codebook of 2^d vectors, the index-wise baseline.
+        kind: "bsq" binary spherical (O(d) entropy penalty), "lfq" lookup-free (exact O(2^d) entropy), "vq" a
+            learned codebook of 2^d vectors, the index-wise baseline.
         num_bits: bits of one latent cell (d); also the channels of the latent features.
-        entropy_weight: weight of ``E[H(q(z))] - diversity_gamma * H(E[q(z)])`` over `inv_temperature` (paper section 3.2).
+        entropy_weight: weight of ``E[H(q(z))] - diversity_gamma * H(E[q(z)])`` over `inv_temperature` (paper
+            section 3.2).
         commitment_weight: weight of the pull of features towards their codes.
-        diversity_gamma: weight of the batch entropy (to be maximised) against the sample entropy (to be minimised).
+        diversity_gamma: weight of the batch entropy (to be maximised) against the sample entropy (to be
+            minimised).
         inv_temperature: sharpness of the soft assignment q(z) inside the entropies.
-        scale_depth_dropout: probability that training drops the codes of a scale for a sample; never the last scale.
-        detach_residual: whether the residual of a scale takes the coarser codes as constants for the gradient.
+        scale_depth_dropout: probability that training drops the codes of a scale for a sample; never the last
+            scale.
+        detach_residual: whether the residual of a scale takes the coarser codes as constants for the
+            gradient.
     """
 
     kind: Literal["bsq", "lfq", "vq"] = "bsq"

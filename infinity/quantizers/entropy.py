@@ -1,7 +1,8 @@
 """Entropies of the soft assignment q(z) behind the penalty ``E[H(q(z))] - H(E[q(z)])`` (paper section 3.2).
 
-q(z) is the softmax over all codes c of ``2 T <z, c>`` with T the inverse temperature. For binary codes +-1/sqrt(d) it
-is a product of d coins with logits ``4 T z_i / sqrt(d)``, hence two ways to compute the entropies, O(2^d) and O(d).
+q(z) is the softmax over all codes c of ``2 T <z, c>`` with T the inverse temperature. For binary codes
++-1/sqrt(d) it is a product of d coins with logits ``4 T z_i / sqrt(d)``, hence two ways to compute the
+entropies, O(2^d) and O(d).
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ __all__ = ["LFQ"]
 class LFQ(Quantizer):
     """Takes the sign of every channel, without projecting onto the sphere first; exact O(2^d) entropies.
 
-    Codes are the paper's sign(z) over sqrt(d), so that codes have unit norm for every quantizer. The factor only
-    rescales what the encoder has to put out.
+    Codes are the paper's sign(z) over sqrt(d), so that codes have unit norm for every quantizer. The factor
+    only rescales what the encoder has to put out.
     """
 
     def __init__(self, config: QuantizerConfig) -> None:

@@ -17,7 +17,7 @@ __all__ = ["MultiScaleResidual"]
 
 
 class MultiScaleResidual(nn.Module):
-    """Codes what coarser scales left over, scale by scale; the sum of up-sampled codes approximates the features.
+    """Codes what coarser scales left over, scale by scale; up-sampled codes sum up to the features.
 
     All sizes are in latent cells. Codes have the same magnitude at every scale, as in the official model.
     """
@@ -32,13 +32,14 @@ class MultiScaleResidual(nn.Module):
     ) -> MultiScaleCodes:
         """Quantize features of size ``schedule.final``.
 
-        While training with `scale_depth_dropout`, the codes of every scale but the last are left out for a random part
-        of the samples (finer scales then have to code more); `generator` draws which. The bits are still reported.
+        While training with `scale_depth_dropout`, the codes of every scale but the last are left out for a
+        random part of the samples (finer scales then have to code more); `generator` draws which. The bits
+        are still reported.
         """
         if tuple(features_BDHW.shape[-2:]) != schedule.final:
-            h, w = features_BDHW.shape[-2:]
+            got, expected = "x".join(map(str, features_BDHW.shape[-2:])), "x".join(map(str, schedule.final))
             raise ValueError(
-                f"the schedule ends at {schedule.final.h}x{schedule.final.w} latent cells but the features are {h}x{w}; "
+                f"the schedule ends at {expected} latent cells but the features are {got}; "
                 "take the schedule of this image size"
             )
         kept_KB = self._draw_kept(len(schedule), features_BDHW.shape[0], generator, features_BDHW.device)
@@ -61,7 +62,7 @@ class MultiScaleResidual(nn.Module):
         return MultiScaleCodes(total_BDHW, tuple(bits), mean_losses)
 
     def sum_codes(self, bits: Sequence[Tensor], schedule: ScaleSchedule) -> Tensor:
-        """Rebuild features from the bits (B, D, h, w) of the first scales: ``schedule.final`` in size, fp32."""
+        """Rebuild fp32 features of size ``schedule.final`` from the bits (B, D, h, w) of the first scales."""
         total_BDHW = None
         for bits_BDHW in bits:
             codes_BDHW = bilinear_up(self.quantizer.codes_from_bits(bits_BDHW), schedule.final)

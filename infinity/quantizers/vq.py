@@ -18,8 +18,8 @@ __all__ = ["VQ"]
 class VQ(Quantizer):
     """Rounds a cell to the nearest of 2^d learned unit vectors; its bits are those of the vector's index.
 
-    Cells and vectors lie on the unit sphere, as in :class:`~infinity.quantizers.bsq.BSQ`, so that the codebook is the
-    only difference between the two.
+    Cells and vectors lie on the unit sphere, as in :class:`~infinity.quantizers.bsq.BSQ`, so that the
+    codebook is the only difference between the two.
     """
 
     def __init__(self, config: QuantizerConfig) -> None:

@@ -9,6 +9,7 @@ __all__ = ["Downsample", "ResBlock", "Upsample", "conv3x3", "group_norm"]
 
 
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
+    """A convolution that keeps the resolution."""
     return nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1)
 
 
@@ -37,7 +38,7 @@ class ResBlock(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Halve the resolution: stride-2 convolution, padded at the bottom and right only (as in the official model)."""
+    """Halve the resolution by a convolution that is padded at the bottom and right only (as officially)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -17,11 +17,13 @@ class VAEConfig:
     Args:
         quantizer: the quantizer of every scale.
         base_channels: channels that the multipliers multiply.
-        encoder_multipliers: one per level, from full resolution down; a level halves the resolution of the next.
+        encoder_multipliers: one per level, from full resolution down; a level halves the resolution of the
+            next.
         decoder_multipliers: the same for the decoder, also listed from full resolution down.
         num_res_blocks: residual blocks of an encoder level; a decoder level has one more.
-        stem_patch: side of the pixel blocks that become channels before the first convolution (and pixels again after
-            the last), so that nothing runs at full resolution; 1 in the official model, 2 or 4 for small images.
+        stem_patch: side of the pixel blocks that become channels before the first convolution (and pixels
+            again after the last), so that nothing runs at full resolution; 1 in the official model, 2 or 4
+            for small images.
         patchify: side of the square of latent cells that makes one token of the transformer; 1 or 2.
     """
 
