@@ -81,7 +81,7 @@ class Infinity(nn.Module):
         self.head.proj.weight.mul_(0.02)
 
     def param_groups(self, weight_decay: float) -> list[dict[str, Any]]:
-        """Parameters with and without weight decay: none on vectors and on what ``NO_DECAY`` of a module lists."""
+        """Parameters with and without weight decay: none on vectors and on what a module lists in ``NO_DECAY``."""
         exempt = {
             f"{path}.{name}" if path else name
             for path, module in self.named_modules()
