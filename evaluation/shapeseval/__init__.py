@@ -1,5 +1,7 @@
 """ShapesEval: GenEval's six tasks on rendered shapes, judged by a classical-vision verifier."""
 
+from __future__ import annotations
+
 from evaluation.shapeseval.detector import Detection, ShapeDetector
 from evaluation.shapeseval.scorer import FAILURES, Verdict, judge
 from evaluation.shapeseval.verify import verify_images

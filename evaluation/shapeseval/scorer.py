@@ -1,7 +1,7 @@
 """Judge detections against a prompt in GenEval's schema, and say what is wrong.
 
-Strict mode (ShapesEval's) asks for exactly the named objects and nothing else. GenEval mode follows the official script:
-at least the named objects, then none of `exclude`.
+Strict mode (ShapesEval's) asks for exactly the named objects and nothing else. GenEval mode follows the
+official script: at least the named objects, and none of `exclude`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Problem(NamedTuple):
 
 
 def relations(box: Box, other: Box, slack: float = RELATION_SLACK) -> frozenset[str]:
-    """How `box` lies relative to `other` (GenEval's rule: offset of centres, shrunk by a tenth of the summed sizes)."""
+    """How `box` lies relative to `other` (GenEval's rule: centre offset less a tenth of the sizes)."""
     offset, shrunk = [0.0, 0.0], [0.0, 0.0]
     for axis in (0, 1):
         offset[axis] = (box[axis] + box[axis + 2] - other[axis] - other[axis + 2]) / 2
@@ -66,7 +66,7 @@ def judge(detections: Sequence[Detection], prompt: Prompt, *, strict: bool = Tru
 
 
 def _exactly(detections: Sequence[Detection], prompt: Prompt) -> list[_Problem]:
-    """Pair every wanted object with one detection, the best kind of match first; whatever is left is a problem."""
+    """Pair every wanted object with one detection, best kind of match first; what is left is a problem."""
     free = list(detections)
     groups: list[list[Detection]] = [[] for _ in prompt.include]
     problems: list[_Problem] = []
@@ -106,7 +106,7 @@ def _exactly(detections: Sequence[Detection], prompt: Prompt) -> list[_Problem]:
 
 
 def _at_least(detections: Sequence[Detection], prompt: Prompt) -> list[_Problem]:
-    """GenEval's rule: the `count` best detections of every class, their colours and relations, then `exclude`."""
+    """GenEval's rule: the `count` best detections of a class, their colours and relations, then `exclude`."""
     ranked = sorted(detections, key=lambda one: -one.shape_score)
     groups: list[list[Detection]] = []
     problems: list[_Problem] = []

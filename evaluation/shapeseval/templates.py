@@ -1,4 +1,4 @@
-"""Which shape is a silhouette: compare it with the world's outlines, normalised for place, size and softness."""
+"""Name the shape of a silhouette: compare it with the world's outlines, whatever place, size and softness."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ _DRAW_SIDE, _DRAW_RADIUS, _SUBPIXEL_BITS = 160, 48.0, 4
 class ShapeMatch(NamedTuple):
     shape: str
     score: float  # soft IoU with the best template, in [0, 1]
-    margin: float  # score minus the best score of any other shape
 
 
 class TemplateBank:
@@ -55,12 +54,8 @@ class TemplateBank:
         query = normalise(coverage_HW).reshape(-1)
         overlap = self._templates @ query
         scores = overlap / (self._squares + query @ query - overlap)  # Tanimoto: the IoU when both are binary
-        by_shape = scores.reshape(len(self.names), -1).max(axis=1)
-        best = int(by_shape.argmax())
-        others = np.delete(by_shape, best)
-        return ShapeMatch(
-            self.names[best], float(by_shape[best]), float(by_shape[best] - others.max(initial=0.0))
-        )
+        best = int(scores.argmax())
+        return ShapeMatch(self.names[best // (NUM_ROTATIONS * len(SOFTNESS))], float(scores[best]))
 
 
 def draw(outline: Outline, angle: float) -> np.ndarray:

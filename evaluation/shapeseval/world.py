@@ -1,7 +1,8 @@
 """What ShapesEval knows about a world: its vocabulary and its prompts, read from the data directory alone.
 
-``world.json`` names shapes (unit outlines), colours and backgrounds; ``prompts.jsonl`` holds one prompt a line in GenEval's
-metadata schema. Nothing of the renderer is imported, so any program that writes these two files defines a benchmark.
+``world.json`` names shapes (unit outlines), colours and backgrounds; ``prompts.jsonl`` holds one prompt a
+line in GenEval's metadata schema. Nothing of the renderer is imported: any program that writes these files makes
+a benchmark.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 __all__ = ["Outline", "Prompt", "Query", "World", "load_prompts"]
 
 Outline = tuple[np.ndarray, ...]
-"""Closed polygons, each float (num_points, 2) as (x right, y down) in units of the object's radius; filled even-odd."""
+"""Closed polygons, float (num_points, 2) of (x right, y down) in the object's radius, filled even-odd."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ class World:
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """One entry of a prompt's ``include`` or ``exclude``: that many objects of a class, perhaps coloured and placed."""
+    """One entry of ``include`` or ``exclude``: so many objects of a class, perhaps coloured and placed."""
 
     shape: str
     count: int = 1
