@@ -13,7 +13,7 @@ __all__ = ["main"]
 
 _EXAMPLES = """examples:
   python -m infinity generate --model runs/demo/model "a picture of a red circle"
-  python -m infinity generate --model runs/demo/model --prompts prompts.txt --num-images 4 --guidance 3 --output samples
+  python -m infinity generate --model runs/demo/model --prompts prompts.txt --num-images 4 --output samples
 """
 
 

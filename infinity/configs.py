@@ -20,8 +20,8 @@ def config_to_dict(config: Any) -> dict[str, Any]:
 def config_from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
     """Rebuild a dataclass, and the dataclasses inside it, from what :func:`config_to_dict` gave.
 
-    Missing keys take their defaults, so that older files stay readable; unknown keys and values of another type are
-    errors.
+    Missing keys take their defaults, so that older files stay readable; unknown keys and values of
+    another type are errors.
     """
     hints = get_type_hints(kind)
     names = {field.name for field in dataclasses.fields(kind)}  # pyright: ignore[reportArgumentType]

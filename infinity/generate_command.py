@@ -1,4 +1,4 @@
-"""``python -m infinity generate``: prompts to a folder of PNG files with a manifest; reruns skip what is there."""
+"""``python -m infinity generate``: prompts to a folder of PNG files; reruns skip what is there."""
 
 from __future__ import annotations
 
@@ -138,7 +138,8 @@ def _finished(directory: Path, run: dict[str, Any]) -> dict[str, tuple[str, int]
     for name, row in rows.items():
         if any(row.get(key) != value for key, value in run.items()):
             raise ValueError(
-                f"{directory} holds images of another model or other settings ({name}); choose another --output"
+                f"{directory} holds images of another model or other settings ({name}); "
+                "choose another --output"
             )
     return {name: (row["prompt"], row["seed"]) for name, row in rows.items() if (directory / name).is_file()}
 

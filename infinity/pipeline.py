@@ -34,8 +34,8 @@ class PipelineOutput(NamedTuple):
 class InfinityPipeline:
     """The habits of diffusers' pipelines, for Infinity.
 
-    A saved pipeline is a directory with ``vae/`` and ``transformer/``; the transformer's ``config.json`` also records the
-    text encoder and the resolutions that it was trained with.
+    A saved pipeline is a directory with ``vae/`` and ``transformer/``; the transformer's ``config.json`` also
+    records the text encoder and the resolutions that it was trained with.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class InfinityPipeline:
             )
         if vae.config.token_stride != resolution.stride:
             raise ValueError(
-                f"the tokenizer makes one token of {vae.config.token_stride} pixels per side but the resolution has "
-                f"stride {resolution.stride}; take the tokenizer that the transformer was trained with"
+                f"the tokenizer makes one token of {vae.config.token_stride} pixels per side but the "
+                f"resolution has stride {resolution.stride}; take the tokenizer that the transformer was trained with"
             )
         self.vae = vae.eval()
         self.transformer = transformer.eval()
@@ -87,7 +87,7 @@ class InfinityPipeline:
     def to(
         self, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> InfinityPipeline:
-        """Move the networks; `dtype` bfloat16 runs them under autocast (norms, RoPE and logits stay float32)."""
+        """Move the networks; `dtype` bfloat16 runs them under autocast (logits stay float32)."""
         if device is not None:
             self.vae.to(device)
             self.transformer.to(device)
@@ -120,7 +120,7 @@ class InfinityPipeline:
             top_p: nucleus of the two values of a bit, one value or one per scale.
             negative_prompt: what guidance leads away from, instead of the learned null condition.
             seeds: one per image; or a single one, from which every image's own seed is derived
-                (:func:`image_seed`). An image depends on its prompt, its seed and the settings, not on its batch.
+                (:func:`image_seed`). An image depends on its own seed, not on its batch.
             callback_on_scale_end: see :data:`infinity.sampling.generate.ScaleHook`; called for every batch.
             progress: called with (images done, images in all) after every batch.
         """
@@ -200,7 +200,7 @@ class InfinityPipeline:
 
 
 def image_seed(seed: int, index: int) -> int:
-    """The own seed of the image number `index` of a run with one seed: any two differ, whatever the batch size."""
+    """The own seed of image number `index` of a run with one seed."""
     digest = hashlib.blake2b(f"{seed}:{index}".encode(), digest_size=7).digest()
     return int.from_bytes(digest)
 

@@ -1,4 +1,4 @@
-"""Trained models as directories: ``config.json`` says what a model is, ``model.safetensors`` holds its weights."""
+"""Trained models as directories: ``config.json`` (what a model is) and ``model.safetensors`` (its weights)."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Pretrained(NamedTuple):
 def save_pretrained(
     directory: str | Path, model: VAE | Infinity, *, extra: dict[str, Any] | None = None
 ) -> None:
-    """Write a model, so that a reader never sees half a file (each file: temporary name, flush to disk, rename).
+    """Write a model, so that a reader never sees half a file (temporary name, flush to disk, rename).
 
     Args:
-        extra: JSON values to keep beside the config, e.g. the text encoder and resolutions a transformer was trained with.
+        extra: JSON values to keep beside the config, e.g. the text encoder of a transformer.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -95,14 +95,16 @@ def _load(directory: Path, kind: str, cls: type[M]) -> tuple[M, dict[str, Any]]:
     for name in ("config.json", _WEIGHTS):
         if not (directory / name).is_file():
             raise FileNotFoundError(
-                f"{directory} holds no {name}: expected the directory of a saved {kind} (config.json and {_WEIGHTS})"
+                f"{directory} holds no {name}: expected the directory of a saved {kind} "
+                f"(config.json and {_WEIGHTS})"
             )
     content = json.loads((directory / "config.json").read_text())
     if content.get("kind") != kind:
         raise ValueError(f"{directory} holds a model of kind {content.get('kind')!r}, expected a {kind}")
     if content["version"] > _VERSION:
         raise ValueError(
-            f"{directory} has format version {content['version']}, this package reads up to {_VERSION}; upgrade it"
+            f"{directory} has format version {content['version']}, this package reads up to "
+            f"{_VERSION}; upgrade it"
         )
     config = config_from_dict(_KINDS[kind][1], content["config"])
     with torch.device("meta"):  # no time lost on initial values that the file replaces
@@ -125,6 +127,7 @@ def _check_keys(directory: Path, model: nn.Module, weights: dict[str, torch.Tens
     if wrong:
         first = wrong[0]
         raise ValueError(
-            f"the weights in {directory} do not fit its config.json: {len(wrong)} tensors differ, the first is {first} "
+            f"the weights in {directory} do not fit its config.json: {len(wrong)} tensors differ, "
+            f"the first is {first} "
             f"(config: {expected.get(first, 'absent')}, file: {found.get(first, 'absent')})"
         )
