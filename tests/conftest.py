@@ -23,6 +23,11 @@ hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, d
 hypothesis.settings.load_profile("suite")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options have to be declared here, in the first conftest that pytest reads; tests/parity uses this one."""
+    parser.addoption("--recordings", help="folder with tensors of the official implementation (tests/parity)")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip tests marked `gpu` where there is no CUDA."""
     if not torch.cuda.is_available():

@@ -1,0 +1,3 @@
+"""Reading and writing checkpoints, ours and the official ones."""
+
+from __future__ import annotations
