@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from datamodules.shapesworld.dataset import BALANCED_MIX, training_scene
+from datamodules.shapesworld.dataset import ShapesWorldConfig, shapesworld_dataset, training_scene
 from datamodules.shapesworld.render import render_scene
 from datamodules.shapesworld.vocabulary import WORLDS, Tier, World
 
-__all__ = ["BALANCED_MIX", "WORLDS", "Tier", "World", "render_scene", "training_scene"]
+__all__ = [
+    "WORLDS",
+    "ShapesWorldConfig",
+    "Tier",
+    "World",
+    "render_scene",
+    "shapesworld_dataset",
+    "training_scene",
+]

@@ -5,8 +5,8 @@ Rules (i, j = positions of shape and colour in the tier's vocabulary; every word
 - colour: `full` holds out a pair if ``(3 i + j) mod 10 in {0, 1}`` (16 of 80), `basic` if
   ``(i + j) mod 6 == 0`` (4 of 24).
 - count: n objects of shape i are held out if ``(i + n) mod 3 == 0``, and so is every n above 4.
-- relation: for two shapes and one axis, a hash holds out one of the two orders (three times in five, none); the
-  swapped order is always trained on. "a left of b" and "b right of a" are one picture and go together.
+- relation: for two shapes and one axis, a hash holds out one of the two orders (or none: three times in 5);
+  the swapped order is always trained on. "a left of b" and "b right of a" are one picture, so go together.
 - pairs: two trained colour-shape pairs that never meet in one picture (one in eight, by hash).
 - aspect ratios: the tier's `held_out_aspect_ratios`.
 """

@@ -1,7 +1,7 @@
 """From a prompt to a scene: which objects stand where, of which colour, on which background.
 
-A scene is a pure function of its arguments and of a seeded `random.Random`; nothing in it depends on pixels, so
-one scene can be rendered at any size. Lengths are in units of the nominal size (the side of a square image).
+A scene is a pure function of its arguments and of a seeded `random.Random`; nothing in it depends on pixels,
+so one scene can be rendered at any size. Lengths are in units of the nominal size (side of a square image).
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ def sample_scene(
 ) -> Scene:
     """Draw a scene that shows `prompt`.
 
-    Colours that the prompt doesn't name are always trained ones. With `guarded`, neither layout nor company of
-    colours shows anything held out; scenes of held-out prompts can't be guarded.
+    Colours that the prompt doesn't name are always trained ones. With `guarded`, neither the layout nor the
+    company of colours shows anything held out; scenes of held-out prompts can't be guarded.
     """
     nouns = [noun for noun in prompt.nouns for _ in range(noun.count)]
     for _ in range(1000):

@@ -84,8 +84,8 @@ OUTLINES: dict[str, tuple[Outline, ...]] = {
 def canvas(aspect_ratio: float) -> tuple[float, float]:
     """Height and width, in units of the nominal size, of an image of one ratio (height / width).
 
-    Areas are those of the square to within a sixteenth; all sides are multiples of an eighth, so any size that 16
-    divides gives whole, even pixels (256: 256x256, 192x320, 320x192, 160x384, 384x160).
+    Areas are those of the square to within a sixteenth; all sides are multiples of an eighth, so any size
+    that 16 divides gives whole, even pixels (256: 256x256, 192x320, 320x192, 160x384, 384x160).
     """
     if aspect_ratio not in _CANVASES:
         listed = ", ".join(f"{ratio:.4g}" for ratio in _CANVASES)
@@ -135,8 +135,8 @@ class World:
 
 WORLDS: dict[Tier, World] = {
     # Shapes: four that stay apart when a tokenizer blurs and smears them at 64 px (mask overlap was measured
-    # after blur and low-frequency noise; star and ring lose their points and hole first). Colours: the six of the
-    # ten that are farthest apart in Lab, background included (47).
+    # after blur and low-frequency noise; star and ring lose their points and hole first). Colours: the six of
+    # the ten that are farthest apart in Lab, background included (47).
     "basic": World(
         tier="basic",
         shapes=("circle", "square", "triangle", "cross"),

@@ -1,0 +1,1 @@
+"""Make data sets: ``python -m datamodules {prepare,pack,index}``."""

@@ -1,0 +1,157 @@
+"""A data set directory: ``<split>/*.tar`` with an index each, and ``dataset.json``: what it is made of.
+
+Packing can be interrupted and called again: complete shards and splits are kept. A directory made from
+another description is refused, never overwritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from datamodules.index import ShardIndex, ShardScan, scan_shard, write_index
+from datamodules.shards import LeftOut, SampleSource, left_out_of, write_atomic, write_shards
+
+__all__ = ["Progress", "index_directory", "pack_dataset"]
+
+Progress = Callable[[str, int, int], None]
+"""Called as ``progress(what, done_since_last_call, total)``."""
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    pass
+
+
+def pack_dataset(
+    root: Path,
+    description: Mapping[str, Any],
+    splits: Mapping[str, SampleSource],
+    *,
+    files: Mapping[str, str] | None = None,
+    samples_per_shard: int = 2000,
+    max_left_out: float = 0.1,
+    num_workers: int = 1,
+    progress: Progress = _silent,
+) -> dict[str, Any]:
+    """Write the splits into `root` and return what ``dataset.json`` says.
+
+    Args:
+        description: everything that the contents depend on; its hash is the data set's fingerprint.
+        files: further text files of the directory, by name.
+        max_left_out: largest share of a split's samples that may be unusable.
+    """
+    description = json.loads(json.dumps({**description, "samples_per_shard": samples_per_shard}))
+    fingerprint = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
+    manifest = root / "dataset.json"
+    found = _started(root, manifest, description, fingerprint)
+    if found.get("complete"):
+        return found
+    root.mkdir(parents=True, exist_ok=True)
+    write_atomic(manifest, _dumps({**description, "fingerprint": fingerprint, "complete": False}))
+    for name, text in (files or {}).items():
+        write_atomic(root / name, text)
+    left_out: list[LeftOut] = []
+    counts: dict[str, int] = {}
+    for split, source in splits.items():
+        directory = root / split
+        total = len(source)
+        write_shards(
+            source,
+            directory,
+            samples_per_shard=samples_per_shard,
+            num_workers=num_workers,
+            on_samples=lambda done, what=split, total=total: progress(f"pack {what}", done, total),
+        )
+        missing = left_out_of(directory)
+        if len(missing) > max_left_out * total:
+            causes = "; ".join(item.cause for item in missing[:3])
+            raise ValueError(
+                f"{len(missing)} of {total} samples of {split} are unusable, more than the allowed share of "
+                f"{max_left_out}: {causes}"
+            )
+        left_out += missing
+        if not (directory / "index.json").exists():
+            scans = _scan(sorted(directory.glob("*.tar")), num_workers, f"index {split}", progress)
+            write_index(directory, scans)
+        counts[split] = len(ShardIndex.load(directory))
+    result = {**description, "fingerprint": fingerprint, "complete": True, "counts": counts}
+    result["left_out"] = [item._asdict() for item in left_out]
+    write_atomic(manifest, _dumps(result))
+    return result
+
+
+def _started(root: Path, manifest: Path, description: dict[str, Any], fingerprint: str) -> dict[str, Any]:
+    if not manifest.exists():
+        if root.exists() and any(root.iterdir()):
+            raise ValueError(f"{root} is not empty and holds no data set of ours; choose another directory")
+        return {}
+    found = json.loads(manifest.read_text())
+    if found.get("fingerprint") != fingerprint:
+        changed = sorted(key for key in description if found.get(key) != description[key]) or [
+            "the description"
+        ]
+        listed = ", ".join(
+            f"{key}: {found.get(key)} there, {description.get(key)} asked for" for key in changed
+        )
+        raise ValueError(
+            f"{root} holds another data set ({listed}); choose another directory or remove that one yourself"
+        )
+    return found
+
+
+def index_directory(
+    directory: Path, *, val_fraction: float = 0.0, num_workers: int = 1, progress: Progress = _silent
+) -> dict[str, int]:
+    """Index shards where they lie, without rewriting them; returns the number of samples by split.
+
+    A folder with shards is one split; with a `val_fraction` it is divided, by a hash of the samples' keys,
+    into
+    ``train`` and ``val``, whose indices get a subfolder each. Else every subfolder with shards is a split.
+    """
+    if not 0 <= val_fraction < 1:
+        raise ValueError(f"val_fraction must be in [0, 1), got {val_fraction}")
+    if not any(directory.glob("*.tar")):
+        folders = sorted({path.parent for path in directory.glob("*/*.tar")})
+        if not folders:
+            raise ValueError(f"no .tar shards in {directory} or in its subfolders")
+        if val_fraction:
+            raise ValueError(f"val_fraction divides one folder of shards, but {directory} has several")
+        return {
+            folder.name: count
+            for folder in folders
+            for count in index_directory(folder, num_workers=num_workers, progress=progress).values()
+        }
+    scans = _scan(sorted(directory.glob("*.tar")), num_workers, f"index {directory.name}", progress)
+    if not val_fraction:
+        write_index(directory, scans)
+        return {directory.name: len(ShardIndex.load(directory))}
+    write_index(directory / "train", scans, lambda key: _uniform(key) >= val_fraction)
+    write_index(directory / "val", scans, lambda key: _uniform(key) < val_fraction)
+    return {split: len(ShardIndex.load(directory / split)) for split in ("train", "val")}
+
+
+def _uniform(key: str) -> float:
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
+
+
+def _scan(shards: list[Path], num_workers: int, what: str, progress: Progress) -> list[ShardScan]:
+    with ExitStack() as stack:
+        mapped: Iterable[ShardScan] = map(scan_shard, shards)
+        if num_workers > 1 and len(shards) > 1:
+            pool = ProcessPoolExecutor(min(num_workers, len(shards)), mp_context=get_context("spawn"))
+            mapped = stack.enter_context(pool).map(scan_shard, shards)
+        scans = []
+        for scan in mapped:
+            scans.append(scan)
+            progress(what, 1, len(shards))
+    return scans
+
+
+def _dumps(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"

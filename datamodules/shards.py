@@ -1,0 +1,140 @@
+"""Writing WebDataset shards in img2dataset's layout: ``<key>.png``, ``.txt`` and ``.json`` in ``00000.tar``.
+
+A shard appears under its name only when it is complete, so that an interrupted run goes on with the missing
+ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from datamodules.decode import BrokenSampleError
+
+__all__ = ["LeftOut", "Sample", "SampleSource", "left_out_of", "write_atomic", "write_shards"]
+
+
+class Sample(NamedTuple):
+    key: str  # unique in the data set, without dots
+    image: bytes  # encoded
+    extension: str  # png, jpg or webp
+    caption: str
+    width: int
+    height: int
+    metadata: dict[str, Any]  # goes into the .json beside key, caption, width and height
+
+
+class SampleSource(Protocol):
+    """The samples of one split by number, in a picklable object."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Sample:
+        """Make or read a sample; raises BrokenSampleError, naming it, if it has to be left out."""
+        ...
+
+
+class LeftOut(NamedTuple):
+    split: str
+    index: int
+    cause: str
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Write a whole file or nothing: to a temporary name, to the disk, then rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_shards(
+    source: SampleSource,
+    directory: Path,
+    *,
+    samples_per_shard: int,
+    num_workers: int = 1,
+    on_samples: Callable[[int], None] = lambda count: None,
+) -> None:
+    """Write the shards of a split that are not there yet.
+
+    Args:
+        num_workers: processes; with 1 the calling process does the work.
+        on_samples: called with the number of samples done since the last call, for a progress bar.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    jobs = []
+    for number, start in enumerate(range(0, len(source), samples_per_shard)):
+        indices = range(start, min(start + samples_per_shard, len(source)))
+        path = directory / f"{number:05d}.tar"
+        if path.exists():
+            on_samples(len(indices))
+        else:
+            jobs.append((path, indices))
+    if num_workers <= 1 or len(jobs) <= 1:
+        for path, indices in jobs:
+            on_samples(_write_shard(source, path, indices))
+        return
+    # spawn: safe with the caller's threads, and the same on every platform
+    with ProcessPoolExecutor(min(num_workers, len(jobs)), mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(_write_shard, source, path, indices) for path, indices in jobs]
+        try:
+            for future in as_completed(futures):
+                on_samples(future.result())
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def left_out_of(directory: Path) -> list[LeftOut]:
+    """Samples that the shards of a split do without, and why."""
+    stats = [json.loads(path.read_text()) for path in sorted(directory.glob("*_stats.json"))]
+    return [LeftOut(directory.name, index, cause) for stat in stats for index, cause in stat["left_out"]]
+
+
+def _write_shard(source: SampleSource, path: Path, indices: range) -> int:
+    import webdataset  # here, as it imports torch: a second that other commands needn't wait
+
+    left_out: list[tuple[int, str]] = []
+
+    def samples() -> Iterator[Sample]:
+        for index in indices:
+            try:
+                yield source[index]
+            except BrokenSampleError as error:
+                left_out.append((index, str(error)))
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            with webdataset.TarWriter(file, encoder=False, mtime=0, user="", group="") as tar:
+                for sample in samples():
+                    record = {"key": sample.key, "caption": sample.caption}
+                    record |= {"width": sample.width, "height": sample.height} | sample.metadata
+                    tar.write(
+                        {
+                            "__key__": sample.key,
+                            sample.extension: sample.image,
+                            "txt": sample.caption.encode(),
+                            "json": json.dumps(record, ensure_ascii=False).encode(),
+                        }
+                    )
+            os.fsync(file.fileno())
+        stats = {"count": len(indices) - len(left_out), "left_out": left_out}
+        write_atomic(path.with_name(f"{path.stem}_stats.json"), json.dumps(stats))
+        temporary.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+    return len(indices)
