@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, Self
+
+import torch
 
 from infinity.types import TextStates
 
@@ -25,6 +27,10 @@ class TextEncoder(Protocol):
     @property
     def fingerprint(self) -> str:
         """Names the function from captions to states; stored with models, and the key of cached states."""
+        ...
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move the encoder's weights, if it has any."""
         ...
 
     def encode(self, captions: list[str]) -> TextStates:

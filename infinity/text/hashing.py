@@ -76,6 +76,10 @@ class HashingTextEncoder:
         weights = f"{config.bigram_weight}-{config.position_weight}"
         return f"hashing-v{_VERSION}-{config.width}-{config.max_len}-{weights}"
 
+    def to(self, device: torch.device | str) -> HashingTextEncoder:
+        """Stay on the CPU, where the n-grams are looked up."""
+        return self
+
     def encode(self, captions: list[str]) -> TextStates:
         """States (B, M, E) on the CPU; letter case is ignored, every caption ends with an end mark."""
         words = [self._words(caption) for caption in captions]
