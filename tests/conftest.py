@@ -24,7 +24,7 @@ hypothesis.settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options have to be declared here, in the first conftest that pytest reads; tests/parity uses this one."""
+    """Declare options here, in the first conftest that pytest reads; tests/parity uses this one."""
     parser.addoption("--recordings", help="folder with tensors of the official implementation (tests/parity)")
 
 
