@@ -11,7 +11,7 @@ A token of scale k sees all tokens of scales 1..k. Three exact ways to compute t
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +32,7 @@ class AttentionPlan(NamedTuple):
     groups: tuple[
         tuple[int, int, Tensor | None], ...
     ]  # query start, query = key end, mask (bool, True = visible)
-    block_mask: object | None  # FlexAttention's, for "flex"
+    block_mask: Any  # FlexAttention's BlockMask for "flex", else None
 
 
 def split_groups(schedule: ScaleSchedule, merge_tokens: int = MERGE_TOKENS) -> tuple[tuple[int, int], ...]:
@@ -78,7 +78,7 @@ def attend(q_BNLK: Tensor, k_BNLK: Tensor, v_BNLK: Tensor, plan: AttentionPlan) 
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)
 
 
-def _flex_block_mask(schedule: ScaleSchedule, device: torch.device) -> object:
+def _flex_block_mask(schedule: ScaleSchedule, device: torch.device) -> Any:
     from torch.nn.attention.flex_attention import create_block_mask
 
     areas = torch.tensor([scale.area for scale in schedule])

@@ -75,7 +75,7 @@ class ScaleDecoder:
         self.schedule = schedule
         self.condition: Condition = model.conditioner(text, drop_B)
         self.texts: list[KeysValues] = [
-            block.cross_attn.keys_values(self.condition.tokens_BMC) for block in model.blocks
+            block.cross_attn.keys_values(self.condition.tokens_BMC) for block in model.layers
         ]
         self.cache = KVCache(len(model.blocks), schedule.seq_len - schedule.final.area)
 

@@ -62,7 +62,7 @@ class HuggingFaceTextEncoder:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the architecture, of values of every weight, and of how a sample text is cut into tokens."""
+        """Hash of the architecture, of values of all weights, and of how a sample text is cut into tokens."""
         digest = hashlib.sha256(type(self._model).__name__.encode())
         for name, parameter in self._model.named_parameters():
             digest.update(f"{name} {tuple(parameter.shape)}".encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +70,7 @@ class Infinity(nn.Module):
         normal(self.pos_start, std=std)
         normal(self.conditioner.pool.query, std=std)
         normal(self.conditioner.cfg_uncond, std=1.2).div_(math.sqrt(config.text_width))
-        for block in self.blocks:
+        for block in self.layers:
             block.self_attn.log_temperature.fill_(math.log(4))
             for residual in (block.self_attn.proj, block.cross_attn.proj, block.ffn.fc2):
                 residual.weight.div_(math.sqrt(2 * config.depth))
@@ -80,8 +80,13 @@ class Infinity(nn.Module):
         self.head.ada.weight.mul_(1e-3)
         self.head.proj.weight.mul_(0.02)
 
+    @property
+    def layers(self) -> list[Block]:
+        """The blocks, in order."""
+        return cast("list[Block]", list(self.blocks))
+
     def param_groups(self, weight_decay: float) -> list[dict[str, Any]]:
-        """Parameters with and without weight decay: none on vectors and on what a module lists in ``NO_DECAY``."""
+        """Parameters with and without weight decay: none on vectors and what modules list as ``NO_DECAY``."""
         exempt = {
             f"{path}.{name}" if path else name
             for path, module in self.named_modules()
