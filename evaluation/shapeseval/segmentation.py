@@ -1,8 +1,8 @@
 """Cut an image of flat coloured shapes on a plain background into silhouettes (no learned weights).
 
 Background = median of the border. Foreground = far from it in CIELAB. Colour seeds = regions nearest to one
-palette colour; a foreground region with several seeds is split between them. Silhouette = how much of a pixel is
-object.
+palette colour; a foreground region with several seeds is split between them. Silhouette = how much of a
+pixel is object.
 
 The constants here and in ``detector.py`` hold for every world and every model: scores compare only if nobody
 tunes them per run. Lengths are pixels of the working image, whose shorter side is WORKING_SIDE.
@@ -26,8 +26,8 @@ FOREGROUND_DISTANCE = 12.0
 CORE_DEPTH = 2
 # Share of a region's core that one colour must hold to be an object of its own.
 SEED_SHARE = 0.06
-# A band within this distance of a seed (90 % of it), whose colour is a mixture of the seed's with the background
-# (sRGB distance from the line between them), is the seed's soft rim or its JPEG-like ringing.
+# A band within this distance of a seed (90 % of it), whose colour is a mixture of the seed's with the
+# background (sRGB distance from the line between them), is the seed's soft rim or its JPEG-like ringing.
 RIM_REACH = 8.0
 RIM_RESIDUAL = 36.0
 # From an object's inmost point to its edge: thinner things are halos. ShapesWorld's thinnest ring has 2.9.

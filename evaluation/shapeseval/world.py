@@ -1,8 +1,8 @@
 """What ShapesEval knows about a world: its vocabulary and its prompts, read from the data directory alone.
 
 ``world.json`` names shapes (unit outlines), colours and backgrounds; ``prompts.jsonl`` holds one prompt a
-line in GenEval's metadata schema. Nothing of the renderer is imported: any program that writes these files makes
-a benchmark.
+line in GenEval's metadata schema. Nothing of the renderer is imported: any program that writes these files
+makes a benchmark.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Outline", "Prompt", "Query", "World", "load_prompts"]
+__all__ = ["Outline", "Prompt", "Query", "World", "load_prompts", "parse_prompts"]
 
 Outline = tuple[np.ndarray, ...]
 """Closed polygons, float (num_points, 2) of (x right, y down) in the object's radius, filled even-odd."""
@@ -105,8 +105,10 @@ class Prompt:
     text: str
     include: tuple[Query, ...]
     exclude: tuple[Query, ...] = ()
-    split: str = "id"
+    split: str = "id"  # "id": of the training distribution; "ood": held out
+    level: str = "id"  # what is held out about it
     keys: tuple[str, ...] = ()  # ground-truth renders in the eval shards
+    aspect_ratio: float = 1.0  # height / width
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Prompt:
@@ -118,7 +120,9 @@ class Prompt:
             include=tuple(Query.from_dict(query) for query in fields["include"]),
             exclude=tuple(Query.from_dict(query) for query in fields.get("exclude", [])),
             split=fields.get("split", "id"),
+            level=fields.get("level", fields.get("split", "id")),
             keys=tuple(keys),
+            aspect_ratio=fields.get("aspect_ratio", 1.0),
         )
 
 
@@ -127,7 +131,12 @@ def load_prompts(root: str | Path) -> list[Prompt]:
     path = Path(root) / "prompts.jsonl"
     if not path.is_file():
         raise ValueError(f"no prompts.jsonl in {root}; make a ShapesWorld data set there first (`make data`)")
-    prompts = [Prompt.from_dict(json.loads(line)) for line in path.read_text().splitlines() if line.strip()]
+    return parse_prompts(path.read_text())
+
+
+def parse_prompts(text: str) -> list[Prompt]:
+    """Parse the lines of a ``prompts.jsonl``."""
+    prompts = [Prompt.from_dict(json.loads(line)) for line in text.splitlines() if line.strip()]
     if len({prompt.id for prompt in prompts}) != len(prompts):
-        raise ValueError(f"prompt ids in {path} are not unique")
+        raise ValueError("prompts.jsonl must not use an id twice; make the data set again")
     return prompts
