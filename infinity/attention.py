@@ -19,7 +19,15 @@ from torch import Tensor
 
 from infinity.schedules import ScaleSchedule
 
-__all__ = ["AttentionKind", "AttentionPlan", "attend", "attention_plan", "block_causal_mask", "split_groups"]
+__all__ = [
+    "AttentionKind",
+    "AttentionPlan",
+    "attend",
+    "attention_plan",
+    "block_causal_mask",
+    "scale_of_token",
+    "split_groups",
+]
 
 AttentionKind = Literal["split", "flex", "dense"]
 
@@ -44,16 +52,34 @@ def split_groups(schedule: ScaleSchedule, merge_tokens: int = MERGE_TOKENS) -> t
     return ((0, merged), *groups) if merged else groups
 
 
+@torch.compiler.assume_constant_result
+def scale_of_token(schedule: ScaleSchedule, device: torch.device) -> Tensor:
+    """Number (from 0) of the scale that every token belongs to (L,), computed once per (schedule, device)."""
+    return _scale_of_token(schedule, device)
+
+
 def block_causal_mask(schedule: ScaleSchedule, length: int, device: torch.device) -> Tensor:
     """Mask (length, length) of the first tokens: True where the key's scale is not after the query's."""
-    areas = torch.tensor([scale.area for scale in schedule])
-    scale_of_token = torch.repeat_interleave(torch.arange(len(schedule)), areas)[:length]
-    return (scale_of_token[:, None] >= scale_of_token[None, :]).to(device)
+    scale_L = scale_of_token(schedule, device)[:length]
+    return scale_L[:, None] >= scale_L[None, :]
+
+
+@torch.compiler.assume_constant_result
+def attention_plan(schedule: ScaleSchedule, kind: AttentionKind, device: torch.device) -> AttentionPlan:
+    """Plan for training on whole sequences, made once per (schedule, kind, device)."""
+    return _attention_plan(schedule, kind, device)
 
 
 @lru_cache(maxsize=256)
-def attention_plan(schedule: ScaleSchedule, kind: AttentionKind, device: torch.device) -> AttentionPlan:
-    """Plan for training on whole sequences, cached per (schedule, kind, device)."""
+@torch.inference_mode(False)  # a cached tensor may be trained with later
+def _scale_of_token(schedule: ScaleSchedule, device: torch.device) -> Tensor:
+    areas = torch.tensor([scale.area for scale in schedule])
+    return torch.arange(len(schedule)).repeat_interleave(areas).to(device)
+
+
+@lru_cache(maxsize=256)
+@torch.inference_mode(False)  # a cached tensor may be trained with later
+def _attention_plan(schedule: ScaleSchedule, kind: AttentionKind, device: torch.device) -> AttentionPlan:
     if kind == "flex":
         return AttentionPlan((), _flex_block_mask(schedule, device))
     ranges = split_groups(schedule) if kind == "split" else ((0, schedule.seq_len),)
@@ -81,11 +107,10 @@ def attend(q_BNLK: Tensor, k_BNLK: Tensor, v_BNLK: Tensor, plan: AttentionPlan) 
 def _flex_block_mask(schedule: ScaleSchedule, device: torch.device) -> Any:
     from torch.nn.attention.flex_attention import create_block_mask
 
-    areas = torch.tensor([scale.area for scale in schedule])
-    scale_of_token = torch.repeat_interleave(torch.arange(len(schedule)), areas).to(device)
+    scale_L = scale_of_token(schedule, device)
 
     def visible(_batch: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        return scale_of_token[query] >= scale_of_token[key]
+        return scale_L[query] >= scale_L[key]
 
     length = schedule.seq_len
     return create_block_mask(visible, B=None, H=None, Q_LEN=length, KV_LEN=length, device=str(device))

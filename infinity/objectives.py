@@ -38,6 +38,7 @@ class ARObjectiveConfig:
 
 
 @lru_cache(maxsize=256)
+@torch.inference_mode(False)  # a cached tensor may be trained with later
 def token_weights(schedule: ScaleSchedule, weighting: LossWeighting, device: torch.device) -> Tensor:
     """Weight of every token's loss (L,), summing to 1."""
     areas = torch.tensor([scale.area for scale in schedule])

@@ -41,15 +41,20 @@ class RopeTables(NamedTuple):
         return RopeTables(self.cos[tokens], self.sin[tokens])
 
 
-@lru_cache(maxsize=256)
+@torch.compiler.assume_constant_result
 def rope_tables(schedule: ScaleSchedule, head_dim: int, grid: RopeGrid, device: torch.device) -> RopeTables:
-    """Tables of all tokens of a schedule, computed on the CPU once per (schedule, head_dim, grid, device)."""
-    with torch.device("cpu"), torch.no_grad():
-        half = head_dim // 2
-        theta = 1.0 / (_BASE ** (torch.arange(0, half, 2).float() / half))  # (K / 4,)
-        parts = [_scale_table(h, w, theta, grid, schedule) for h, w in schedule]
-        cos, sin = torch.cat(parts, dim=1).unbind(0)
-        cos, sin = torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
+    """Tables of all tokens of a schedule, computed once per (schedule, head_dim, grid, device)."""
+    return _rope_tables(schedule, head_dim, grid, device)
+
+
+@lru_cache(maxsize=256)
+@torch.inference_mode(False)  # a cached tensor may be trained with later
+def _rope_tables(schedule: ScaleSchedule, head_dim: int, grid: RopeGrid, device: torch.device) -> RopeTables:
+    half = head_dim // 2
+    theta = 1.0 / (_BASE ** (torch.arange(0, half, 2).float() / half))  # (K / 4,)
+    parts = [_scale_table(h, w, theta, grid, schedule) for h, w in schedule]
+    cos, sin = torch.cat(parts, dim=1).unbind(0)
+    cos, sin = torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
     return RopeTables(cos[:, None, None].to(device), sin[:, None, None].to(device))
 
 

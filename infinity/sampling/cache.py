@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from infinity.attention import scale_of_token
 from infinity.rope2d import rope_tables
 from infinity.schedules import ScaleSchedule
 from infinity.transformer.blocks import KeysValues
@@ -71,6 +72,7 @@ class ScaleDecoder:
     def __init__(
         self, model: Infinity, text: TextStates, schedule: ScaleSchedule, *, drop_B: Tensor | None = None
     ) -> None:
+        model.check_schedule(schedule)
         self.model = model
         self.schedule = schedule
         self.condition: Condition = model.conditioner(text, drop_B)
@@ -99,8 +101,9 @@ class ScaleDecoder:
         tokens = schedule.slices[k]
         config = model.config
         rope = rope_tables(schedule, config.head_dim, config.rope_grid, x_BLC.device).at(tokens)
+        scale_L = scale_of_token(schedule, x_BLC.device)[tokens]
         attends = [
             partial(self.cache.attend, layer=layer, start=tokens.start) for layer in range(config.depth)
         ]
-        x_BLC = model.run_blocks(x_BLC, self.condition, self.texts, rope, attends, schedule, range(k, k + 1))
+        x_BLC = model.run_blocks(x_BLC, self.condition, self.texts, scale_L, rope, attends)
         return model.head(x_BLC, self.condition.pooled_BC)

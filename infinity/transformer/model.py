@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from infinity.attention import attend, attention_plan
+from infinity.attention import attend, attention_plan, scale_of_token
 from infinity.rope2d import RopeTables, rope_tables
 from infinity.schedules import ScaleSchedule
 from infinity.transformer.blocks import Attend, Block, KeysValues
@@ -130,6 +130,7 @@ class Infinity(nn.Module):
         Returns:
             Logits (B, L, token_bits), or (B, L, 2**token_bits) from the index-wise head.
         """
+        self.check_schedule(schedule)
         if inputs_BLD.shape[1:] != (schedule.seq_len - schedule[0].area, self.config.token_bits):
             raise ValueError(
                 f"inputs for the schedule {schedule} must be (B, {schedule.seq_len - schedule[0].area}, "
@@ -142,9 +143,18 @@ class Infinity(nn.Module):
         plan = attention_plan(schedule, self.config.attention, device)
         texts = [condition.tokens_BMC] * len(self.blocks)
         attends = [partial(attend, plan=plan)] * len(self.blocks)
-        scales = range(len(schedule))
-        x_BLC = self.run_blocks(x_BLC, condition, texts, rope, attends, schedule, scales, keep_N2B)
+        x_BLC = self.run_blocks(
+            x_BLC, condition, texts, scale_of_token(schedule, device), rope, attends, keep_N2B
+        )
         return self.head(x_BLC, condition.pooled_BC)
+
+    def check_schedule(self, schedule: ScaleSchedule) -> None:
+        """Refuse a schedule with more scales than the model has embeddings for."""
+        if len(schedule) > self.config.max_scales:
+            raise ValueError(
+                f"the model embeds {self.config.max_scales} scales, got {len(schedule)}: {schedule}; "
+                "take fewer scales or set max_scales"
+            )
 
     def embed_start(self, condition: Condition, schedule: ScaleSchedule) -> Tensor:
         """Tokens of the first scale (B, area_1, C): the pooled text, at every cell."""
@@ -161,15 +171,14 @@ class Infinity(nn.Module):
         x_BLC: Tensor,
         condition: Condition,
         texts: Sequence[KeysValues | Tensor],
+        scale_L: Tensor,
         rope: RopeTables,
         attends: Sequence[Attend],
-        schedule: ScaleSchedule,
-        scales: range,
         keep_N2B: Tensor | None = None,
     ) -> Tensor:
-        """All blocks on the tokens of consecutive scales; `texts` and `attends` have one entry per block."""
+        """All blocks, on tokens of the scales `scale_L`; `texts` and `attends` have one entry per block."""
         config = self.config
-        levels_LC = self._scale_embedding(schedule, scales)
+        levels_LC = self.scale_embed(scale_L).float()
         mask_B11M = condition.mask_BM[:, None, None, :]
         blocks_per_chunk = config.depth // config.num_chunks
         for i, block in enumerate(self.blocks):
@@ -183,12 +192,3 @@ class Infinity(nn.Module):
             else:
                 x_BLC = block(*inputs)
         return x_BLC
-
-    def _scale_embedding(self, schedule: ScaleSchedule, scales: range) -> Tensor:
-        """Embedding of the scale that each token belongs to (L, C)."""
-        if len(schedule) > self.config.max_scales:
-            raise ValueError(
-                f"the model has {self.config.max_scales} scale embeddings, the schedule {schedule} needs more"
-            )
-        rows = [self.scale_embed.weight[k].float().expand(schedule[k].area, -1) for k in scales]
-        return torch.cat(rows)
