@@ -1,7 +1,7 @@
 """Weight import by table: rules that rename, fuse or drop the keys of a foreign state dict, and the way back.
 
-A pattern is a key in which ``{name}`` stands for letters, digits and underscores, the same on both sides of a rule.
-Every key has to meet exactly one rule: what is left over is an error, here on the source's side, and in
+A pattern is a key in which ``{name}`` stands for letters, digits and underscores, the same on both sides of a
+rule. Every key has to meet exactly one rule: what is left over is an error, here on the source's side, and in
 ``load_state_dict(strict=True)`` on the other. Conversion is a pure function of dicts, in both directions.
 """
 
@@ -28,7 +28,7 @@ class Rename:
 
 @dataclass(frozen=True)
 class Fuse:
-    """Some keys become some other keys; `to_ours` and `to_theirs` take and return tensors in the listed order."""
+    """Some keys become others; `to_ours` and `to_theirs` take and return tensors in the listed order."""
 
     theirs: tuple[str, ...]
     ours: tuple[str, ...]
@@ -92,7 +92,7 @@ def _convert(moves: Sequence[_Move], state: Mapping[str, Tensor], hint: str) -> 
             names = [pattern.format(**fields) for pattern in move.sources]
             missing = [name for name in names if name not in left]
             if missing:
-                raise ValueError(f"{names[0]} needs {', '.join(missing)} beside it, but the state dict lacks it")
+                raise ValueError(f"{names[0]} comes without {', '.join(missing)}; is the file complete?")
             tensors = move.convert(*(left.pop(name) for name in names))
             for pattern, tensor in zip(move.targets, tensors, strict=True):
                 name = pattern.format(**fields)

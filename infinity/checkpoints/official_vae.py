@@ -1,7 +1,7 @@
 """Key table of the official tokenizer's checkpoints (FoundationVision/Infinity, ``infinity_vae_d*.pth``).
 
-A released file holds the state dict under ``"vae"``. The model is stride 16 with five levels for d = 16, 24, 32 and
-64; stride 8 with four levels and 2x2 patchify for d = 14.
+A released file holds the state dict under ``"vae"``. The model is stride 16 with five levels for d = 16, 24,
+32 and 64; stride 8 with four levels and 2x2 patchify for d = 14.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OFFICIAL_VAES: dict[str, VAEConfig] = {
 
 
 def official_vae_rules(config: VAEConfig) -> list[Rule]:
-    """The table for one architecture; our coder lists its levels in running order, theirs always by resolution."""
+    """The table for one architecture; we list the decoder's levels as they run, they by resolution."""
     if config.stem_patch != 1 or config.quantizer.kind != "bsq":
         raise ValueError(
             "official tokenizers have stem_patch 1 and quantizer kind bsq, "
@@ -61,7 +61,7 @@ def official_vae_rules(config: VAEConfig) -> list[Rule]:
         if level > 0:
             name = f"decoder.up.{level}.upsample.conv.conv.{{p}}"
             rules.append(Rename(name, f"{up}.{config.num_res_blocks + 1}.conv.{{p}}"))
-    # powers of two that index packing needed, stored twice because the quantizer hangs in the module under two names
+    # powers of two for packing indices, stored twice as the quantizer hangs in the module under two names
     rules += [Drop(f"{alias}.lfq.mask", _powers_of_two) for alias in ("quantizer", "quantize")]
     return rules
 

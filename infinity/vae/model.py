@@ -42,7 +42,7 @@ class VAE(nn.Module):
         self.decoder = Decoder(config)
 
     @property
-    def last_layer(self) -> nn.Parameter:
+    def last_layer(self) -> Tensor:
         """Weight of the last convolution, where the adaptive adversarial weight measures gradients."""
         return self.decoder.conv_out.weight
 
