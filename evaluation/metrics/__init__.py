@@ -1,0 +1,1 @@
+"""Metric maths: Fréchet distance, reconstruction quality, use of the bits."""

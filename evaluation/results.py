@@ -1,0 +1,122 @@
+"""What an evaluation leaves behind: a typed, schema-versioned ``result.json``, and ``samples.jsonl``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from evaluation.provenance import Provenance
+
+__all__ = ["SCHEMA_VERSION", "Direction", "MetricValue", "Result", "Table", "write_samples"]
+
+SCHEMA_VERSION = 1
+Direction = Literal["higher", "lower", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricValue:
+    """One number.
+
+    Args:
+        id: name with every knob that changes the number, e.g. ``rfid[effnet-lite0@128,64px,N=1000]``.
+        direction: which way is better; "none" for descriptions.
+        n: images (or other items) behind it.
+        ci95: interval, where one can be given.
+        note: one sentence a reader must know, e.g. that this is a stand-in.
+    """
+
+    id: str
+    value: float
+    direction: Direction
+    n: int
+    ci95: tuple[float, float] | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.ci95 is not None:
+            object.__setattr__(self, "ci95", (float(self.ci95[0]), float(self.ci95[1])))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table for the report; cells are text or numbers."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | float | int | None, ...], ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", tuple(self.columns))
+        object.__setattr__(self, "rows", tuple(tuple(row) for row in self.rows))
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError(f"every row of the table needs {len(self.columns)} cells: {self.columns}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Everything that was measured in one evaluation."""
+
+    name: str
+    metrics: tuple[MetricValue, ...]
+    provenance: Provenance
+    config: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Table] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "metrics", tuple(self.metrics))
+        ids = [metric.id for metric in self.metrics]
+        twice = sorted({one for one in ids if ids.count(one) > 1})
+        if twice:
+            raise ValueError(f"metric ids must be unique within a result, got twice: {', '.join(twice)}")
+
+    def __getitem__(self, metric_id: str) -> MetricValue:
+        for metric in self.metrics:
+            if metric.id == metric_id:
+                return metric
+        raise KeyError(f"no metric {metric_id}; there are {', '.join(metric.id for metric in self.metrics)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"schema_version": SCHEMA_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Result:
+        version = fields.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise ValueError(f"expected schema_version {SCHEMA_VERSION}, got {version}; evaluate again")
+        return cls(
+            name=fields["name"],
+            metrics=tuple(MetricValue(**metric) for metric in fields["metrics"]),
+            provenance=Provenance(**fields["provenance"]),
+            config=fields["config"],
+            tables={name: Table(**table) for name, table in fields["tables"].items()},
+        )
+
+    def save(self, directory: str | Path) -> Path:
+        """Write ``result.json``, atomically."""
+        path = Path(directory) / "result.json"
+        _write_atomically(path, json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
+        return path
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Result:
+        path = Path(directory) / "result.json"
+        if not path.is_file():
+            raise ValueError(f"no result.json in {directory}; evaluate with --output {directory} first")
+        return cls.from_dict(json.loads(path.read_text()))
+
+
+def write_samples(directory: str | Path, rows: Iterable[Mapping[str, Any]]) -> Path:
+    """Write ``samples.jsonl``: one row per image, with its verdict and the reason."""
+    path = Path(directory) / "samples.jsonl"
+    _write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(path.suffix + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)

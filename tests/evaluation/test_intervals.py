@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from evaluation.intervals import Estimate, bootstrap_mean, clustered_share, mean_of_estimates, wilson
+
+
+def test_wilson_agrees_with_scipy() -> None:
+    for right, num in [(0, 7), (3, 7), (40, 40), (55, 90)]:
+        expected = stats.binomtest(right, num).proportion_ci(method="wilson")
+        assert wilson(right / num, num)[1:] == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_clusters_of_one_give_the_interval_of_independent_images() -> None:
+    outcomes = [True] * 60 + [False] * 20
+    ours = clustered_share(outcomes, range(80))
+    # the unbiased variance is n / (n - 1) of the plug-in one, and Student's t is a little wider
+    plain = wilson(0.75, 79, stats.t.ppf(0.975, 79))
+    assert ours == pytest.approx(plain, abs=1e-12)
+
+
+def test_images_that_agree_within_their_prompt_count_as_one() -> None:
+    outcomes = [True, False] * 20
+    once = clustered_share(outcomes, range(40))
+    fourfold = clustered_share(np.repeat(outcomes, 4).tolist(), np.repeat(range(40), 4).tolist())
+    assert fourfold == pytest.approx(once, abs=1e-12)
+
+
+def test_clustered_variance_is_that_of_prompt_means() -> None:
+    """evaluation.md section 6: SE^2 = sum_p (m_p - m)^2 / (P (P - 1)) (normal limit)."""
+    rng = np.random.default_rng(0)
+    means = rng.choice([0.0, 0.5, 1.0], 400)
+    outcomes = np.stack([np.arange(4) < 4 * mean for mean in means])
+    ours = clustered_share(outcomes.ravel().tolist(), np.repeat(range(400), 4).tolist())
+    error = np.sqrt(np.square(means - means.mean()).sum() / (400 * 399))
+    assert (ours.high - ours.low) / 2 == pytest.approx(1.96 * error, rel=0.02)
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.4], ids=["independent", "prompts differ"])
+def test_intervals_cover_the_truth_as_often_as_they_say(alike: float) -> None:
+    """Six tasks of 40 prompts x 4 images, whose chances differ by prompt (intra-class correlation `alike`)."""
+    rng = np.random.default_rng(0)
+    truth = [0.3, 0.5, 0.6, 0.7, 0.8, 0.9]
+    task_hits, overall_hits, repeats = 0, 0, 250
+    for _ in range(repeats):
+        tasks = []
+        for share in truth:
+            chances = rng.beta(share * (1 / alike - 1), (1 - share) * (1 / alike - 1), 40) if alike else share
+            outcomes = rng.random((4, 40)) < chances
+            tasks.append(clustered_share(outcomes.T.ravel().tolist(), np.repeat(range(40), 4).tolist()))
+        task_hits += sum(one.low <= share <= one.high for one, share in zip(tasks, truth, strict=True))
+        overall = mean_of_estimates(tasks)
+        overall_hits += overall.low <= np.mean(truth) <= overall.high
+    assert 0.93 <= task_hits / (6 * repeats) <= 0.985
+    assert 0.92 <= overall_hits / repeats <= 0.99
+
+
+def test_perfect_scores_keep_an_uncertainty() -> None:
+    perfect = clustered_share([True] * 40, [f"prompt {k % 4}" for k in range(40)])
+    assert perfect.value == perfect.high == 1
+    assert 0.9 < perfect.low < 0.95
+
+
+def test_one_prompt_says_next_to_nothing() -> None:
+    estimate = clustered_share([True] * 30, ["the prompt"] * 30)
+    assert estimate.low < 0.3
+
+
+def test_mean_of_symmetric_estimates_adds_their_variances() -> None:
+    mean = mean_of_estimates([Estimate(0.4, 0.3, 0.5), Estimate(0.6, 0.5, 0.7)])
+    assert mean == pytest.approx((0.5, 0.5 - 0.1 / 2**0.5, 0.5 + 0.1 / 2**0.5))
+
+
+def test_bootstrap_gives_the_standard_error_of_a_mean_and_is_reproducible() -> None:
+    values = np.random.default_rng(0).normal(5, 2, 400)
+    mean = bootstrap_mean(values)
+    assert mean.value == pytest.approx(values.mean())
+    assert (mean.high - mean.low) / 2 == pytest.approx(1.96 * values.std(ddof=1) / 20, rel=0.08)
+    assert mean == bootstrap_mean(values)
+
+
+def test_outcomes_without_clusters_are_refused() -> None:
+    with pytest.raises(ValueError, match="a cluster for each outcome"):
+        clustered_share([True, False], ["a"])
