@@ -56,9 +56,9 @@ clean:  ## Remove .venv and caches; data/ and runs/ stay
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # pip's output, shortened to how far it is; the whole of it is kept in .venv/setup.log.
-PIP_PROGRESS = awk '/^(Collecting|Processing) / { n++; name = $$2; sub(".*/", "", name); sub("[-=<>!~].*", "", name); \
-  printf "  package %d: %s\n", n, name } \
-  /^Installing collected/ { print "  unpacking, which takes minutes" } /^ERROR/ { print } { fflush() }'
+PIP_PROGRESS = n=0; while read -r word what rest; do case "$$word $$what" in \
+  Collecting\ * | Processing\ *) n=$$((n + 1)); what=$${what\#\#*/}; what=$${what%%[=<>!~;]*}; echo "  $$n $${what%%-[0-9]*}" ;; \
+  Installing\ collected) echo "  unpacking, which takes minutes" ;; ERROR:\ *) echo "$$word $$what $$rest" ;; esac; done
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
@@ -67,5 +67,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up .venv, once (several GB with torch: minutes)"
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install --progress-bar off --disable-pip-version-check \
-	  -c constraints.txt -e '.[dev]' 2>&1 | tee .venv/setup.log | $(PIP_PROGRESS)
+	  -c constraints.txt -e '.[dev]' 2>&1 | tee .venv/setup.log | { $(PIP_PROGRESS); }
 	@touch $@
