@@ -95,6 +95,14 @@ class Query:
             target=target,
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        fields: dict[str, Any] = {"class": self.shape, "count": self.count}
+        if self.color is not None:
+            fields["color"] = self.color
+        if self.relation is not None:
+            fields["position"] = [self.relation, self.target]
+        return fields
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
@@ -124,6 +132,23 @@ class Prompt:
             keys=tuple(keys),
             aspect_ratio=fields.get("aspect_ratio", 1.0),
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The line again: GenEval's metadata, and what belongs to this benchmark."""
+        fields: dict[str, Any] = {
+            "id": self.id,
+            "tag": self.tag,
+            "include": [query.to_dict() for query in self.include],
+            "prompt": self.text,
+            "split": self.split,
+            "level": self.level,
+            "aspect_ratio": self.aspect_ratio,
+        }
+        if self.exclude:
+            fields["exclude"] = [query.to_dict() for query in self.exclude]
+        if self.keys:
+            fields |= {"key": self.keys[0], "keys": list(self.keys)}
+        return fields
 
 
 def load_prompts(root: str | Path) -> list[Prompt]:

@@ -40,7 +40,7 @@ def test_clustered_variance_is_that_of_prompt_means() -> None:
 
 @pytest.mark.parametrize("alike", [0.0, 0.4], ids=["independent", "prompts differ"])
 def test_intervals_cover_the_truth_as_often_as_they_say(alike: float) -> None:
-    """Six tasks of 40 prompts x 4 images, whose chances differ by prompt (intra-class correlation `alike`)."""
+    """Six tasks of 40 prompts x 4 images, chances differing by prompt (intra-class correlation `alike`)."""
     rng = np.random.default_rng(0)
     truth = [0.3, 0.5, 0.6, 0.7, 0.8, 0.9]
     task_hits, overall_hits, repeats = 0, 0, 250

@@ -1,0 +1,96 @@
+"""Folders of PNG files with a ``manifest.jsonl``: how images travel between generation and evaluation.
+
+Generated images: one line ``{"file", "prompt_id", ...}`` each. Reconstructions: ``{"original",
+"reconstruction"}``. Paths are relative to the folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+__all__ = [
+    "read_generated",
+    "read_image",
+    "read_reconstructions",
+    "write_generated",
+    "write_image",
+    "write_reconstructions",
+]
+
+
+def read_generated(folder: str | Path) -> dict[str, list[np.ndarray]]:
+    """Images (RGB uint8) by prompt id, in the manifest's order."""
+    images: dict[str, list[np.ndarray]] = {}
+    for line in _read_manifest(folder, ("file", "prompt_id")):
+        images.setdefault(line["prompt_id"], []).append(read_image(Path(folder) / line["file"]))
+    return images
+
+
+def write_generated(folder: str | Path, images_by_prompt: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """Write images (RGB uint8) and their manifest."""
+    lines = []
+    for prompt_id, images in images_by_prompt.items():
+        for index, image in enumerate(images):
+            name = f"{prompt_id}-{index:02d}.png"
+            write_image(Path(folder) / name, image)
+            lines.append({"file": name, "prompt_id": prompt_id})
+    _write_manifest(folder, lines)
+
+
+def read_reconstructions(folder: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Originals and reconstructions, both RGB uint8 (N, H, W, 3)."""
+    pairs = [
+        (read_image(Path(folder) / line["original"]), read_image(Path(folder) / line["reconstruction"]))
+        for line in _read_manifest(folder, ("original", "reconstruction"))
+    ]
+    shapes = {image.shape for pair in pairs for image in pair}
+    if len(shapes) != 1:
+        raise ValueError(f"images of {folder} must have one size, got {sorted(shapes)}")
+    return np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
+
+
+def write_reconstructions(folder: str | Path, originals_NHW3: np.ndarray, others_NHW3: np.ndarray) -> None:
+    """Write pairs of images (RGB uint8) and their manifest."""
+    lines = []
+    for index, (original, other) in enumerate(zip(originals_NHW3, others_NHW3, strict=True)):
+        line = {"original": f"{index:06d}-original.png", "reconstruction": f"{index:06d}.png"}
+        write_image(Path(folder) / line["original"], original)
+        write_image(Path(folder) / line["reconstruction"], other)
+        lines.append(line)
+    _write_manifest(folder, lines)
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    if not Path(path).is_file():
+        raise ValueError(f"{path} is named in a manifest but does not exist; make the images again")
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def write_image(path: str | Path, image_HW3: np.ndarray) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image_HW3).save(path)
+
+
+def _read_manifest(folder: str | Path, fields: tuple[str, ...]) -> list[dict[str, Any]]:
+    path = Path(folder) / "manifest.jsonl"
+    if not path.is_file():
+        raise ValueError(f"no manifest.jsonl in {folder}; each line must give {', '.join(fields)}")
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    for number, line in enumerate(lines, start=1):
+        if lost := set(fields) - set(line):
+            raise ValueError(f"line {number} of {path} lacks {', '.join(sorted(lost))}")
+    if not lines:
+        raise ValueError(f"{path} is empty")
+    return lines
+
+
+def _write_manifest(folder: str | Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (Path(folder) / "manifest.jsonl").write_text(text, encoding="utf-8")

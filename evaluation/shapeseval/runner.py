@@ -1,0 +1,72 @@
+"""Run ShapesEval: images by prompt in, scores out. Missing images fail the run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.shapeseval.detector import ShapeDetector
+from evaluation.shapeseval.results import ScoredImage, ShapesEvalResult
+from evaluation.shapeseval.scorer import judge
+from evaluation.shapeseval.world import Prompt, World, load_prompts
+
+__all__ = ["run_shapeseval", "select_prompts"]
+
+
+def select_prompts(
+    prompts: Sequence[Prompt], *, splits: Sequence[str] = ("id", "ood"), per_task: int | None = None
+) -> list[Prompt]:
+    """Prompts of some splits, at most the first `per_task` of every task and level."""
+    known = sorted({prompt.split for prompt in prompts})
+    if unknown := sorted(set(splits) - set(known)):
+        raise ValueError(f"no prompts of split {', '.join(unknown)}; there are {', '.join(known)}")
+    taken: Counter[tuple[str, str]] = Counter()
+    chosen = []
+    for prompt in prompts:
+        group = (prompt.tag, prompt.level)
+        if prompt.split in splits and (per_task is None or taken[group] < per_task):
+            taken[group] += 1
+            chosen.append(prompt)
+    return chosen
+
+
+def run_shapeseval(
+    world_dir: str | Path,
+    images_by_prompt: Mapping[str, Sequence[np.ndarray]],
+    *,
+    prompts: Sequence[Prompt] | None = None,
+    arm: str = "samples",
+    strict: bool = True,
+) -> ShapesEvalResult:
+    """Judge images against the prompts they were made for.
+
+    Args:
+        world_dir: data set with ``world.json`` and ``prompts.jsonl``.
+        images_by_prompt: RGB uint8 (H, W, 3) images by prompt id.
+        prompts: what should be there; all prompts of the data set if not given.
+        arm: what the images are, see :class:`ShapesEvalResult`.
+        strict: refuse extra objects; otherwise GenEval's rule (another metric id).
+    """
+    world = World.load(world_dir)
+    prompts = load_prompts(world_dir) if prompts is None else prompts
+    missing = [prompt.id for prompt in prompts if not len(images_by_prompt.get(prompt.id, ()))]
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {len(prompts)} prompts have no image, e.g. {', '.join(missing[:3])}; "
+            "generate them, or name the prompts to score"
+        )
+    if foreign := sorted(set(images_by_prompt) - {prompt.id for prompt in prompts}):
+        raise ValueError(f"{len(foreign)} prompt ids are not to be scored, e.g. {', '.join(foreign[:3])}")
+    detector = ShapeDetector(world)
+    images = []
+    for prompt in prompts:
+        for index, image in enumerate(images_by_prompt[prompt.id]):
+            verdict = judge(detector(image), prompt, strict=strict)
+            digest = hashlib.sha256(np.ascontiguousarray(image)).hexdigest()
+            images.append(ScoredImage(prompt=prompt, index=index, sha256=digest, verdict=verdict))
+    knobs = f"{world.tier},{world.size}px" + ("" if strict else ",lenient")
+    return ShapesEvalResult(knobs=knobs, arm=arm, images=tuple(images))
