@@ -57,7 +57,8 @@ clean:  ## Remove .venv and caches; data/ and runs/ stay
 
 # pip's output, shortened to how far it is; the whole of it is kept in .venv/setup.log.
 PIP_PROGRESS = n=0; while read -r word what rest; do case "$$word $$what" in \
-  Collecting\ * | Processing\ *) n=$$((n + 1)); what=$${what\#\#*/}; what=$${what%%[=<>!~;]*}; echo "  $$n $${what%%-[0-9]*}" ;; \
+  Collecting\ * | Processing\ *) n=$$((n + 1)); what=$${what\#\#*/}; what=$${what%%[=<>!~;]*}; \
+    echo "  $$n $${what%%-[0-9]*}" ;; \
   Installing\ collected) echo "  unpacking, which takes minutes" ;; ERROR:\ *) echo "$$word $$what $$rest" ;; esac; done
 
 $(STAMP): pyproject.toml constraints.txt
