@@ -1,0 +1,103 @@
+"""Block-causal attention: all ways compute the same."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from infinity.attention import AttentionKind, attend, attention_plan, block_causal_mask, split_groups
+from infinity.schedules import ScaleSchedule, paper_schedule
+from tests.tolerances import TOL
+
+CPU = torch.device("cpu")
+SCHEDULES = {
+    "merged": ScaleSchedule(((1, 1), (2, 2), (3, 4))),
+    "split": paper_schedule(1.0, "0.06M").prefix(6),
+    "start": ScaleSchedule(((12, 11), (12, 12))),
+}
+
+
+def qkv(schedule: ScaleSchedule, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+    shape = (2, 3, schedule.seq_len, 8)
+    return [torch.randn(shape, dtype=dtype, requires_grad=True) for _ in range(3)]
+
+
+def attend_token_by_token(q: Tensor, k: Tensor, v: Tensor, schedule: ScaleSchedule) -> Tensor:
+    out = torch.empty_like(q)
+    for tokens, end in zip(schedule.slices, schedule.offsets[1:], strict=True):
+        for token in range(tokens.start, tokens.stop):
+            scores = (q[:, :, None, token] * k[:, :, :end]).sum(-1)
+            out[:, :, token] = (scores.softmax(-1)[..., None] * v[:, :, :end]).sum(2)
+    return out
+
+
+@pytest.mark.parametrize("kind", ["split", "dense"])
+def test_a_token_attends_to_its_own_scale_and_all_before(kind: AttentionKind) -> None:
+    schedule = SCHEDULES["merged"]
+    q, k, v = qkv(schedule)
+    with torch.no_grad():
+        out = attend(q, k, v, attention_plan(schedule, kind, CPU))
+        torch.testing.assert_close(out, attend_token_by_token(q, k, v, schedule), **TOL[torch.float32])
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_split_and_dense_agree_in_outputs_and_gradients(name: str) -> None:
+    schedule = SCHEDULES[name]
+    tensors = qkv(schedule)
+    weight = torch.randn(tensors[0].shape)
+    results = []
+    for kind in ("split", "dense"):
+        out = attend(*tensors, attention_plan(schedule, kind, CPU))
+        results.append([out, *torch.autograd.grad((out * weight).sum(), tensors)])
+    for ours, expected in zip(*results, strict=True):
+        torch.testing.assert_close(ours, expected, **TOL[torch.float32])
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_flex_agrees_with_dense() -> None:
+    schedule = SCHEDULES["split"]
+    with torch.no_grad():
+        q, k, v = (tensor.detach() for tensor in qkv(schedule))  # FlexAttention has no backward on the CPU
+        flex = attend(q, k, v, attention_plan(schedule, "flex", CPU))
+        dense = attend(q, k, v, attention_plan(schedule, "dense", CPU))
+    torch.testing.assert_close(flex, dense, **TOL[torch.float32])
+
+
+@pytest.mark.parametrize("merge_tokens", [0, 1, 4, 5, 20, 1000])
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_groups_cover_every_query_once_and_end_with_scales(name: str, merge_tokens: int) -> None:
+    schedule = SCHEDULES[name]
+    groups = split_groups(schedule, merge_tokens)
+    assert [start for start, _ in groups] == [0, *[end for _, end in groups[:-1]]]
+    assert groups[-1][1] == schedule.seq_len
+    assert {end for _, end in groups} <= set(schedule.offsets)
+    for start, end in groups[1:]:  # without a mask, so one scale only
+        assert slice(start, end) in schedule.slices
+
+
+def test_the_mask_is_true_where_the_key_is_not_of_a_finer_scale() -> None:
+    mask = block_causal_mask(SCHEDULES["merged"], 5, CPU)
+    expected = torch.ones(5, 5, dtype=torch.bool)
+    expected[0, 1:] = False
+    assert torch.equal(mask, expected)
+
+
+def test_softmax_scale_is_one() -> None:
+    schedule = ScaleSchedule(((1, 2),))
+    q = torch.tensor([1.0, 0, 0, 0]).expand(1, 1, 2, 4)
+    k = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0]])[None, None]
+    v = torch.tensor([[1.0], [0.0]])[None, None].expand(1, 1, 2, 4)
+    out = attend(q, k, v, attention_plan(schedule, "split", CPU))
+    assert math.isclose(out[0, 0, 0, 0].item(), math.e / (math.e + 1), rel_tol=1e-5)
+
+
+def test_plans_first_made_in_inference_mode_can_be_trained_with() -> None:
+    schedule = ScaleSchedule(((1, 1), (2, 5)))
+    with torch.inference_mode():
+        attention_plan(schedule, "split", CPU)
+    q, k, v = qkv(schedule)
+    attend(q, k, v, attention_plan(schedule, "split", CPU)).sum().backward()
+    assert q.grad is not None
