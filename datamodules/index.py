@@ -84,7 +84,10 @@ def _members(path: Path, file: IO[bytes]) -> dict[str, dict[str, Member]]:
         with tarfile.open(fileobj=file, mode="r:") as tar:
             for info in tar:
                 if info.isfile() and (match := _KEY_AND_EXTENSION.match(info.name)):
-                    members.setdefault(match[1], {})[match[2].lower()] = Member(info.offset_data, info.size)
+                    parts, extension = members.setdefault(match[1], {}), match[2].lower()
+                    if extension in parts:
+                        parts["repeated"] = parts[extension]
+                    parts[extension] = Member(info.offset_data, info.size)
             file.seek(tar.offset)
             if any(file.read()):  # tarfile takes a damaged header for the end
                 raise tarfile.ReadError(f"damaged header at byte {tar.offset}")
@@ -94,6 +97,8 @@ def _members(path: Path, file: IO[bytes]) -> dict[str, dict[str, Member]]:
 
 
 def _sample_row(file: IO[bytes], key: str, parts: dict[str, Member]) -> SampleRow:
+    if "repeated" in parts:
+        raise BrokenSampleError("its key occurs twice in the shard")
     images = [parts[extension] for extension in _IMAGES if extension in parts]
     if len(images) != 1:
         raise BrokenSampleError(f"{len(images)} images ({', '.join(_IMAGES)}) where one is expected")
@@ -142,6 +147,7 @@ def write_index(
         "num_samples": len(rows),
         "fingerprint": hashlib.sha256(repr(shards).encode() + buffer.getvalue()).hexdigest()[:16],
         "shards": [shard._asdict() for shard in shards],
+        "left_out": [item for scan in scans for item in scan.left_out],
     }
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "index.json").unlink(missing_ok=True)
@@ -159,13 +165,12 @@ def _row_type(key_bytes: int) -> np.dtype:
 class ShardIndex:
     """A split's samples by number. Pickles as its directory, so a worker maps the file itself."""
 
-    def __init__(
-        self, directory: Path, shards: tuple[Shard, ...], table: np.ndarray, fingerprint: str
-    ) -> None:
+    def __init__(self, directory: Path, header: dict[str, Any], table: np.ndarray) -> None:
         self.directory = directory
-        self.shards = shards
         self.table = table
-        self.fingerprint = fingerprint
+        self.shards = tuple(Shard(**shard) for shard in header["shards"])
+        self.fingerprint: str = header["fingerprint"]
+        self.left_out: list[tuple[str, str]] = [(key, cause) for key, cause in header["left_out"]]
 
     @classmethod
     def load(cls, directory: Path) -> ShardIndex:
@@ -182,10 +187,7 @@ class ShardIndex:
                 f"{header_path} has index version {header.get('version')}, expected {_VERSION}; "
                 f"run `python -m datamodules index {directory}`"
             )
-        table = np.load(directory / "index.npy", mmap_mode="r")
-        return cls(
-            directory, tuple(Shard(**shard) for shard in header["shards"]), table, header["fingerprint"]
-        )
+        return cls(directory, header, np.load(directory / "index.npy", mmap_mode="r"))
 
     def __reduce__(self) -> tuple[Callable[[Path], ShardIndex], tuple[Path]]:
         return (ShardIndex.load, (self.directory,))

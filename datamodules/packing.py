@@ -13,12 +13,12 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from datamodules.index import ShardIndex, ShardScan, scan_shard, write_index
-from datamodules.shards import LeftOut, SampleSource, left_out_of, write_atomic, write_shards
+from datamodules.shards import SampleSource, left_out_of, write_atomic, write_shards
 
-__all__ = ["Progress", "index_directory", "pack_dataset"]
+__all__ = ["DatasetParts", "Progress", "index_directory", "pack_dataset"]
 
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(what, done_since_last_call, total)``."""
@@ -28,12 +28,24 @@ def _silent(what: str, done: int, total: int) -> None:
     pass
 
 
+class DatasetParts(NamedTuple):
+    """What a data set is made of.
+
+    Args:
+        description: everything that the contents depend on; its hash is the data set's fingerprint.
+        splits: the samples.
+        files: further text files of the directory, by name.
+    """
+
+    description: Mapping[str, Any]
+    splits: Mapping[str, SampleSource]
+    files: Mapping[str, str]
+
+
 def pack_dataset(
     root: Path,
-    description: Mapping[str, Any],
-    splits: Mapping[str, SampleSource],
+    parts: DatasetParts,
     *,
-    files: Mapping[str, str] | None = None,
     samples_per_shard: int = 2000,
     max_left_out: float = 0.1,
     num_workers: int = 1,
@@ -42,11 +54,9 @@ def pack_dataset(
     """Write the splits into `root` and return what ``dataset.json`` says.
 
     Args:
-        description: everything that the contents depend on; its hash is the data set's fingerprint.
-        files: further text files of the directory, by name.
         max_left_out: largest share of a split's samples that may be unusable.
     """
-    description = json.loads(json.dumps({**description, "samples_per_shard": samples_per_shard}))
+    description = json.loads(json.dumps({**parts.description, "samples_per_shard": samples_per_shard}))
     fingerprint = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
     manifest = root / "dataset.json"
     found = _started(root, manifest, description, fingerprint)
@@ -54,11 +64,11 @@ def pack_dataset(
         return found
     root.mkdir(parents=True, exist_ok=True)
     write_atomic(manifest, _dumps({**description, "fingerprint": fingerprint, "complete": False}))
-    for name, text in (files or {}).items():
+    for name, text in parts.files.items():
         write_atomic(root / name, text)
-    left_out: list[LeftOut] = []
+    left_out: dict[str, list[str]] = {}
     counts: dict[str, int] = {}
-    for split, source in splits.items():
+    for split, source in parts.splits.items():
         directory = root / split
         total = len(source)
         write_shards(
@@ -68,20 +78,20 @@ def pack_dataset(
             num_workers=num_workers,
             on_samples=lambda done, what=split, total=total: progress(f"pack {what}", done, total),
         )
-        missing = left_out_of(directory)
-        if len(missing) > max_left_out * total:
-            causes = "; ".join(item.cause for item in missing[:3])
-            raise ValueError(
-                f"{len(missing)} of {total} samples of {split} are unusable, more than the allowed share of "
-                f"{max_left_out}: {causes}"
-            )
-        left_out += missing
         if not (directory / "index.json").exists():
             scans = _scan(sorted(directory.glob("*.tar")), num_workers, f"index {split}", progress)
             write_index(directory, scans)
-        counts[split] = len(ShardIndex.load(directory))
+        index = ShardIndex.load(directory)
+        missing = [*left_out_of(directory), *map(": ".join, index.left_out)]
+        if len(missing) > max_left_out * total:
+            raise ValueError(
+                f"{len(missing)} of {total} samples of {split} are unusable, more than the allowed share of "
+                f"{max_left_out}: {'; '.join(missing[:3])}"
+            )
+        left_out[split] = missing
+        counts[split] = len(index)
     result = {**description, "fingerprint": fingerprint, "complete": True, "counts": counts}
-    result["left_out"] = [item._asdict() for item in left_out]
+    result["left_out"] = left_out
     write_atomic(manifest, _dumps(result))
     return result
 
@@ -107,33 +117,31 @@ def _started(root: Path, manifest: Path, description: dict[str, Any], fingerprin
 
 def index_directory(
     directory: Path, *, val_fraction: float = 0.0, num_workers: int = 1, progress: Progress = _silent
-) -> dict[str, int]:
-    """Index shards where they lie, without rewriting them; returns the number of samples by split.
+) -> dict[str, ShardIndex]:
+    """Index shards where they lie, without rewriting them; returns the new indices by split.
 
-    A folder with shards is one split; with a `val_fraction` it is divided, by a hash of the samples' keys,
-    into
-    ``train`` and ``val``, whose indices get a subfolder each. Else every subfolder with shards is a split.
+    A folder with shards is one split; with a `val_fraction` it is divided, by a hash of the samples'
+    keys, into ``train`` and ``val``, whose indices get a subfolder each. Else every subfolder with shards
+    is a split.
     """
     if not 0 <= val_fraction < 1:
         raise ValueError(f"val_fraction must be in [0, 1), got {val_fraction}")
-    if not any(directory.glob("*.tar")):
-        folders = sorted({path.parent for path in directory.glob("*/*.tar")})
-        if not folders:
-            raise ValueError(f"no .tar shards in {directory} or in its subfolders")
+    folders = [directory] if any(directory.glob("*.tar")) else []
+    folders = folders or sorted({path.parent for path in directory.glob("*/*.tar")})
+    if not folders:
+        raise ValueError(f"no .tar shards in {directory} or in its subfolders")
+    if val_fraction and folders != [directory]:
+        raise ValueError(f"val_fraction divides one folder of shards, but {directory} has them in subfolders")
+    targets = folders
+    for folder in folders:
+        scans = _scan(sorted(folder.glob("*.tar")), num_workers, f"index {folder.name}", progress)
         if val_fraction:
-            raise ValueError(f"val_fraction divides one folder of shards, but {directory} has several")
-        return {
-            folder.name: count
-            for folder in folders
-            for count in index_directory(folder, num_workers=num_workers, progress=progress).values()
-        }
-    scans = _scan(sorted(directory.glob("*.tar")), num_workers, f"index {directory.name}", progress)
-    if not val_fraction:
-        write_index(directory, scans)
-        return {directory.name: len(ShardIndex.load(directory))}
-    write_index(directory / "train", scans, lambda key: _uniform(key) >= val_fraction)
-    write_index(directory / "val", scans, lambda key: _uniform(key) < val_fraction)
-    return {split: len(ShardIndex.load(directory / split)) for split in ("train", "val")}
+            targets = [directory / "train", directory / "val"]
+            write_index(targets[0], scans, lambda key: _uniform(key) >= val_fraction)
+            write_index(targets[1], scans, lambda key: _uniform(key) < val_fraction)
+        else:
+            write_index(folder, scans)
+    return {target.name: ShardIndex.load(target) for target in targets}
 
 
 def _uniform(key: str) -> float:

@@ -1,7 +1,6 @@
 """Writing WebDataset shards in img2dataset's layout: ``<key>.png``, ``.txt`` and ``.json`` in ``00000.tar``.
 
-A shard appears under its name only when it is complete, so that an interrupted run goes on with the missing
-ones.
+A shard appears under its name only when it is complete: an interrupted run goes on with the missing ones.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from datamodules.decode import BrokenSampleError
 
-__all__ = ["LeftOut", "Sample", "SampleSource", "left_out_of", "write_atomic", "write_shards"]
+__all__ = ["Sample", "SampleSource", "left_out_of", "write_atomic", "write_shards"]
 
 
 class Sample(NamedTuple):
@@ -38,12 +37,6 @@ class SampleSource(Protocol):
     def __getitem__(self, index: int, /) -> Sample:
         """Make or read a sample; raises BrokenSampleError, naming it, if it has to be left out."""
         ...
-
-
-class LeftOut(NamedTuple):
-    split: str
-    index: int
-    cause: str
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
@@ -97,23 +90,23 @@ def write_shards(
             raise
 
 
-def left_out_of(directory: Path) -> list[LeftOut]:
-    """Samples that the shards of a split do without, and why."""
+def left_out_of(directory: Path) -> list[str]:
+    """Samples that could not be written into the shards of a split."""
     stats = [json.loads(path.read_text()) for path in sorted(directory.glob("*_stats.json"))]
-    return [LeftOut(directory.name, index, cause) for stat in stats for index, cause in stat["left_out"]]
+    return [cause for stat in stats for cause in stat["left_out"]]
 
 
 def _write_shard(source: SampleSource, path: Path, indices: range) -> int:
     import webdataset  # here, as it imports torch: a second that other commands needn't wait
 
-    left_out: list[tuple[int, str]] = []
+    left_out: list[str] = []
 
     def samples() -> Iterator[Sample]:
         for index in indices:
             try:
                 yield source[index]
             except BrokenSampleError as error:
-                left_out.append((index, str(error)))
+                left_out.append(str(error))
 
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import cv2
 
+from datamodules.packing import DatasetParts
 from datamodules.shapesworld.grammar import TASKS, Prompt, Task, prompts_of
 from datamodules.shapesworld.holdouts import ood_level
 from datamodules.shapesworld.render import render_scene
@@ -160,14 +161,6 @@ class EvaluationScenes:
         prompt = self.prompts[number]
         scene = evaluation_scene(self.config, prompt, render)
         return _sample(prompt.keys(render + 1)[render], scene, self.config.size)
-
-
-class DatasetParts(NamedTuple):
-    """What `pack_dataset` takes."""
-
-    description: dict[str, Any]
-    splits: dict[str, SampleSource]
-    files: dict[str, str]
 
 
 def shapesworld_dataset(config: ShapesWorldConfig) -> DatasetParts:
