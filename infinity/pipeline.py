@@ -18,6 +18,7 @@ from infinity.sampling.generate import Generation, ScaleHook, generate
 from infinity.schedules import Resolution, ScaleSchedule
 from infinity.text import TextEncoderConfig, build_text_encoder
 from infinity.transformer.model import Infinity
+from infinity.types import MultiScaleCodes
 from infinity.vae.model import VAE
 
 __all__ = ["InfinityPipeline", "PipelineOutput", "image_seed", "to_uint8"]
@@ -49,7 +50,7 @@ class InfinityPipeline:
         if vae.config.token_stride != resolution.stride:
             raise ValueError(
                 f"the tokenizer makes one token of {vae.config.token_stride} pixels per side but the "
-                f"resolution has stride {resolution.stride}; take the tokenizer that the transformer was trained with"
+                f"resolution has stride {resolution.stride}; take the tokenizer of the transformer's training"
             )
         self.vae = vae.eval()
         self.transformer = transformer.eval()
@@ -162,6 +163,12 @@ class InfinityPipeline:
         return self.resolution.schedule(
             self.resolution.aspect_ratios[0] if aspect_ratio is None else aspect_ratio
         )
+
+    @torch.no_grad()
+    def tokenize(self, images_B3HW: Tensor, schedule: ScaleSchedule) -> MultiScaleCodes:
+        """Code images (in [-1, 1]) on the pipeline's device."""
+        with self._autocast():
+            return self.vae.tokenize(images_B3HW.to(self.device), schedule)
 
     @torch.no_grad()
     def decode(self, features_BDHW: Tensor) -> Tensor:

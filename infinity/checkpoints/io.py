@@ -1,4 +1,4 @@
-"""Trained models as directories: ``config.json`` (what a model is) and ``model.safetensors`` (its weights)."""
+"""Trained models as directories: ``config.json`` says what a model is, ``model.safetensors`` its weights."""
 
 from __future__ import annotations
 

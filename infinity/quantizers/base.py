@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-import torch
 from torch import Tensor, nn
 
+from infinity.precision import full_precision
 from infinity.types import QuantizerOutput
 
 __all__ = ["Quantizer", "straight_through"]
@@ -17,7 +17,7 @@ class Quantizer(nn.Module, ABC):
 
     def forward(self, z_BDHW: Tensor) -> QuantizerOutput:
         """Quantize in fp32, whatever autocast says: a rounded residual would flip bits."""
-        with torch.autocast(z_BDHW.device.type, enabled=False):
+        with full_precision(z_BDHW.device):
             return self.quantize(z_BDHW.float())
 
     @abstractmethod

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from infinity.precision import full_precision
 from infinity.transformer.config import InfinityConfig
 from infinity.types import TextStates
 
@@ -86,7 +87,7 @@ class TextConditioner(nn.Module):
                 f"text states must be (batch, at most {max_len} tokens, {width} channels), got "
                 f"{tuple(states_BME.shape)}; use the text encoder that the model was configured for"
             )
-        with torch.autocast(states_BME.device.type, enabled=False):
+        with full_precision(states_BME.device):
             states_BME = states_BME.float()
             if drop_B is not None:
                 states_BME = torch.where(drop_B[:, None, None], self.null_states(mask_BM), states_BME)

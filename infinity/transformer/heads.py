@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from infinity.precision import full_precision
 from infinity.quantizers.bits import pack_ids, unpack_ids
 from infinity.transformer.blocks import modulate
 from infinity.transformer.conditioning import linear_fp32
@@ -30,7 +31,7 @@ class Head(nn.Module):
         self.proj = nn.Linear(config.width, num_outputs)
 
     def forward(self, x_BLC: Tensor, pooled_BC: Tensor) -> Tensor:
-        with torch.autocast(x_BLC.device.type, enabled=False):
+        with full_precision(x_BLC.device):
             scale_B1C, shift_B1C = linear_fp32(F.silu(pooled_BC), self.ada)[:, None].chunk(2, dim=-1)
             return self.classify(modulate(x_BLC, scale_B1C, shift_B1C))
 

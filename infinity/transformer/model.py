@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from infinity.attention import attend, attention_plan, scale_of_token
+from infinity.precision import full_precision
 from infinity.rope2d import RopeTables, rope_tables
 from infinity.schedules import ScaleSchedule
 from infinity.transformer.blocks import Attend, Block, KeysValues
@@ -163,7 +164,7 @@ class Infinity(nn.Module):
 
     def embed_inputs(self, inputs_BLD: Tensor) -> Tensor:
         """Embed running sums, in float32."""
-        with torch.autocast(inputs_BLD.device.type, enabled=False):
+        with full_precision(inputs_BLD.device):
             return linear_fp32(inputs_BLD, self.word_embed)
 
     def run_blocks(
