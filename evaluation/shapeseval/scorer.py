@@ -84,22 +84,19 @@ def _exactly(detections: Sequence[Detection], prompt: Prompt) -> list[_Problem]:
             if kind == "match":
                 groups[index].append(found)
             else:
-                problems.append(
-                    _Problem(kind, f"{_phrase(found.shape, found.color)} instead of {_name(query)}")
-                )
+                text = f"{_words(found.shape, found.color)} instead of {_words(query.shape, query.color)}"
+                problems.append(_Problem(kind, text))
         wanted = unmet
 
     seen = Counter(one.shape for one in detections)
-    asked = Counter()
+    asked: Counter[str] = Counter()
     for query in prompt.include:
         asked[query.shape] += query.count
     for _, query in wanted:
-        problems.append(
-            _count_problem(query.shape, seen, asked)
-            or _Problem("missing_object", f"{_name(query)} is missing")
-        )
+        missing = _Problem("missing_object", f"no {_words(query.shape, query.color)}")
+        problems.append(_count_problem(query.shape, seen, asked) or missing)
     for one in free:
-        extra = _Problem("extra_object", f"{_phrase(one.shape, one.color)} is too much")
+        extra = _Problem("extra_object", f"an extra {_words(one.shape, one.color)}")
         problems.append(_count_problem(one.shape, seen, asked) or extra)
     problems += _wrong_relations(prompt, groups)
     return list(dict.fromkeys(problems))
@@ -168,11 +165,6 @@ def _is_binding_error(detections: Sequence[Detection], prompt: Prompt) -> bool:
     return right_atoms and Counter(drawn) != Counter(pairs)
 
 
-def _name(query: Query) -> str:
-    return _phrase(query.shape, query.color)
-
-
-def _phrase(shape: str, color: str | None) -> str:
+def _words(shape: str, color: str | None) -> str:
     shape = "shape of no kind" if shape == UNKNOWN else shape
-    words = shape if color is None else f"{'odd-coloured' if color == UNKNOWN else color} {shape}"
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+    return shape if color is None else f"{'odd-coloured' if color == UNKNOWN else color} {shape}"

@@ -1,0 +1,136 @@
+"""Line charts as inline SVG: no plotting library, crisp at every size, in the page's own font."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+from evaluation.reports.content import History
+from evaluation.reports.labels import format_number, words
+
+__all__ = ["Panel", "Series", "history_panels", "line_chart"]
+
+WIDTH, HEIGHT = 380, 220
+LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 26
+MAX_POINTS = 300
+COLORS = ("#2f6f9f", "#c4622d", "#4d7c3a", "#8a5a9e", "#a08020", "#6b7280")
+COARSE, FINE = np.array([214, 178, 94]), np.array([32, 72, 110])  # ends of the ramp for scales
+PER_SCALE = " per scale"
+MAIN_QUANTITIES = ("loss", "bit_ce", "nll", "bit_accuracy", "psnr", "reconstruction")
+
+
+@dataclass(frozen=True)
+class Series:
+    label: str
+    points: Sequence[tuple[int, float]]
+    color: str
+
+    @property
+    def last(self) -> str:
+        return format_number(self.points[-1][1])
+
+
+@dataclass(frozen=True)
+class Panel:
+    title: str
+    series: tuple[Series, ...]
+    svg: str
+    is_main: bool
+
+
+def history_panels(history: History) -> list[Panel]:
+    """One chart per quantity: train and val together, scales together; curves of one point are left out."""
+    grouped: dict[str, dict[str, Sequence[tuple[int, float]]]] = {}
+    for name, points in history.items():
+        finite = [(step, value) for step, value in points if math.isfinite(value)]
+        if len(finite) > 1:
+            title, label = _place(name)
+            grouped.setdefault(title, {})[label] = finite
+    panels = []
+    for title, curves in grouped.items():
+        colors = _colors(list(curves))
+        series = tuple(Series(label, curves[label], colors[label]) for label in sorted(curves))
+        is_main = title.removesuffix(PER_SCALE).split("/")[-1] in MAIN_QUANTITIES
+        panels.append(Panel(title, series, line_chart(series, title), is_main))
+    return sorted(panels, key=lambda panel: (panel.title.split("/")[0], not panel.is_main, panel.title))
+
+
+def line_chart(series: Sequence[Series], title: str) -> str:
+    """An SVG of curves over steps. The range ignores how high the first steps are: they may run out."""
+    thinned = [(one, _thin(one.points)) for one in series]
+    steps = np.concatenate([points[:, 0] for _, points in thinned])
+    low, high = _value_range([points[:, 1] for _, points in thinned])
+    left_step, right_step = float(steps.min()), float(steps.max())
+
+    def x(step: float) -> float:
+        return LEFT + (step - left_step) / max(right_step - left_step, 1e-9) * (WIDTH - LEFT - RIGHT)
+
+    def y(value: float) -> float:
+        return HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
+
+    parts = []
+    for tick in _ticks(low, high, 5):
+        parts.append(
+            f'<line class="rule" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
+        )
+        parts.append(
+            f'<text x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{format_number(tick)}</text>'
+        )
+    for tick in _ticks(left_step, right_step, 5):
+        label = f"{tick / 1000:g}k" if tick >= 10_000 else f"{tick:g}"
+        parts.append(f'<text x="{x(tick):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{label}</text>')
+    plot = f"{LEFT} {TOP} {WIDTH - LEFT - RIGHT} {HEIGHT - TOP - BOTTOM}"
+    corner, size = f'x="{LEFT}" y="{TOP}"', f'width="{plot.split()[2]}" height="{plot.split()[3]}"'
+    parts.append(f'<svg {corner} {size} viewBox="{plot}">')  # an inner svg clips what runs out
+    for one, points in thinned:
+        path = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in points)
+        parts.append(f'<polyline points="{path}" stroke="{one.color}"/>')
+    parts.append("</svg>")
+    box = f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)} over steps"'
+    return f'<svg class="chart" {box}>{"".join(parts)}</svg>'
+
+
+def _place(name: str) -> tuple[str, str]:
+    """Chart and curve that a logged name belongs to."""
+    parts = name.split("/")
+    scale = parts.pop() if parts[-1].startswith("scale_") else ""
+    split = next((part for part in parts if part in ("train", "val", "test")), "")
+    quantity = [part for part in parts if part != split]
+    label = " ".join(filter(None, [split, words(scale)]))
+    return "/".join(quantity) + (PER_SCALE if scale else ""), label
+
+
+def _colors(labels: list[str]) -> dict[str, str]:
+    if not any("scale" in label for label in labels):
+        return dict(zip(sorted(labels), COLORS * len(labels), strict=False))
+    numbers = {label: int(label.split()[-1]) for label in labels}
+    span = max(max(numbers.values()) - min(numbers.values()), 1)
+    shares = {label: (number - min(numbers.values())) / span for label, number in numbers.items()}
+    mixed = {label: (1 - share) * COARSE + share * FINE for label, share in shares.items()}
+    return {label: "#{:02x}{:02x}{:02x}".format(*(int(v) for v in rgb)) for label, rgb in mixed.items()}
+
+
+def _thin(points: Sequence[tuple[int, float]]) -> np.ndarray:
+    """At most MAX_POINTS points (N, 2): means over neighbours."""
+    array = np.array(points, np.float64)
+    chunks = np.array_split(array, min(len(array), MAX_POINTS))
+    return np.array([chunk.mean(axis=0) for chunk in chunks])
+
+
+def _value_range(curves: list[np.ndarray]) -> tuple[float, float]:
+    later = np.concatenate([curve[len(curve) // 20 :] for curve in curves])
+    low, high = min(float(curve.min()) for curve in curves), float(np.quantile(later, 0.995))
+    margin = 0.06 * (high - low) or abs(high) * 0.1 or 1.0
+    return low - margin, high + margin
+
+
+def _ticks(low: float, high: float, most: int) -> list[float]:
+    raw = max(high - low, 1e-12) / most
+    unit = 10 ** math.floor(math.log10(raw))
+    step = next(unit * factor for factor in (1, 2, 2.5, 5, 10) if unit * factor >= raw)
+    first = math.ceil(low / step)
+    return [round(k * step, 10) for k in range(first, math.floor(high / step) + 1)]

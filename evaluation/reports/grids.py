@@ -1,0 +1,59 @@
+"""Choose the images that a report shows: the first ones and random ones, never picked by eye."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from evaluation.reports.content import Grid, Tile
+from evaluation.shapeseval.results import ScoredImage, ShapesEvalResult
+
+__all__ = ["reconstruction_pairs", "sample_grids"]
+
+
+def sample_grids(
+    result: ShapesEvalResult,
+    images_by_prompt: Mapping[str, Sequence[np.ndarray]],
+    *,
+    split: str = "id",
+    per_task: int = 2,
+    num_random: int = 12,
+    seed: int = 0,
+) -> tuple[Grid, Grid]:
+    """The first `per_task` images of every task, and `num_random` of all."""
+    images = [image for image in result.images if image.prompt.split == split]
+    taken: Counter[str] = Counter()
+    first = []
+    for image in images:
+        if image.index == 0 and taken[image.prompt.tag] < per_task:
+            taken[image.prompt.tag] += 1
+            first.append(image)
+    num_random = min(num_random, len(images))
+    chosen = np.random.default_rng(seed).choice(len(images), num_random, replace=False)
+    return (
+        Grid(
+            title="The first ones",
+            note=f"The first {per_task} prompts of every task, first image each.",
+            tiles=tuple(_tile(image, images_by_prompt) for image in first),
+        ),
+        Grid(
+            title="Random ones",
+            note=f"{num_random} of {len(images)} images, drawn with seed {seed}.",
+            tiles=tuple(_tile(images[index], images_by_prompt) for index in chosen),
+        ),
+    )
+
+
+def reconstruction_pairs(
+    originals_NHW3: np.ndarray, reconstructions_NHW3: np.ndarray, num: int = 12
+) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """The first `num` pairs."""
+    return tuple(zip(originals_NHW3[:num], reconstructions_NHW3[:num], strict=True))
+
+
+def _tile(image: ScoredImage, images_by_prompt: Mapping[str, Sequence[np.ndarray]]) -> Tile:
+    verdict = image.verdict
+    pixels = images_by_prompt[image.prompt.id][image.index]
+    return Tile(image=pixels, caption=image.prompt.text, correct=verdict.correct, note=verdict.reason)

@@ -1,0 +1,90 @@
+"""Names and formats of metrics for people; the id stays beside them, for it carries the knobs."""
+
+from __future__ import annotations
+
+from evaluation.results import MetricValue
+
+__all__ = [
+    "default_headline",
+    "format_cell",
+    "format_interval",
+    "format_number",
+    "format_value",
+    "label_of",
+    "words",
+]
+
+_LABELS = {
+    "psnr": "Reconstruction PSNR (dB)",
+    "ssim": "Reconstruction SSIM",
+    "bit_usage": "Bits in use",
+    "bit_entropy": "Entropy of a bit",
+}
+_ARMS = {
+    "ground_truth": "ShapesEval of the ground truth",
+    "reconstructions": "ShapesEval of reconstructions (ceiling)",
+    "shuffled_prompts": "ShapesEval against shuffled prompts (chance)",
+}
+_WORDS = {
+    "color_attr": "color attribution",
+    "id": "as in training",
+    "ood": "held out",
+    "count": "shape in a new number",
+    "color": "shape in a new color",
+    "relation": "shapes in a new relation",
+    "pairs_L1": "pairs that never met",
+    "pairs_L2": "one pair new",
+    "pairs_L3": "both pairs new",
+    "productivity": "larger counts",
+    "aspect": "new aspect ratio",
+}
+
+
+def label_of(metric: MetricValue) -> str:
+    """What a metric is, in words."""
+    name = metric.id.split("[")[0].split("/")[0]
+    tail = metric.id.split("]")[-1].strip("/") if "]" in metric.id else "/".join(metric.id.split("/")[1:])
+    if name == "shapeseval":
+        arm = next((text for key, text in _ARMS.items() if f",{key}]" in metric.id), "ShapesEval")
+        split, *group = tail.split("/")
+        task = "" if group == ["overall"] else f"{words(group[-1])}, "
+        return f"{arm}: {task}prompts {words(split)}"
+    if name == "rfid":
+        kind = "rFID" if "inception" in metric.id else "Fréchet distance, stand-in features"
+        return f"Reconstruction {kind}"
+    return _LABELS.get(name, words(name)) + (f", {words(tail)}" if tail else "")
+
+
+def words(name: str) -> str:
+    """``two_object`` -> ``two object``; ``scale_03`` -> ``scale 3``."""
+    head, _, number = name.rpartition("_")
+    return f"{head} {int(number)}" if number.isdigit() else _WORDS.get(name, name.replace("_", " "))
+
+
+def format_number(value: float) -> str:
+    """About three digits, without exponents where people can read it."""
+    if value == 0 or 5e-4 <= abs(value) < 1e5:
+        decimals = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 3 if abs(value) < 0.1 else 2
+        return f"{value:.{decimals}f}"
+    return f"{value:.2g}"
+
+
+def format_value(metric: MetricValue) -> str:
+    return format_number(metric.value)
+
+
+def format_interval(metric: MetricValue) -> str:
+    return f"{format_number(metric.ci95[0])} to {format_number(metric.ci95[1])}" if metric.ci95 else ""
+
+
+def format_cell(value: str | float | int | None) -> str:
+    if value is None:
+        return ""
+    return format_number(value) if isinstance(value, float) else str(value)
+
+
+def default_headline(metrics: tuple[MetricValue, ...]) -> tuple[str, ...]:
+    """The model's overall scores and the reconstruction quality."""
+    overall = [m.id for m in metrics if m.id.startswith("shapeseval[") and m.id.endswith("/overall")]
+    quality = [m.id for m in metrics if m.id.split("[")[0] in ("psnr", "ssim", "rfid")]
+    return (*overall, *quality) or tuple(m.id for m in metrics[:6])
