@@ -1,0 +1,205 @@
+"""Training of the transformer on a trained tokenizer's bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from infinity.checkpoints.io import load_infinity, load_vae, weights_sha256
+from infinity.objectives import ARObjectiveConfig, ar_objective
+from infinity.sampling import SamplingConfig, generate
+from infinity.schedules import Resolution
+from infinity.text import TextEncoderConfig, build_text_encoder
+from infinity.transformer import Infinity, InfinityConfig
+from infinity.transformer.flops import training_flops
+from infinity.types import ImageTextBatch, LossTerms
+from infinity.vae import VAE
+from lit_modules.base import Split, SuiteModule
+from lit_modules.compilation import compile_in_place
+from lit_modules.frozen import FrozenEncoders
+from lit_modules.optim import OptimizerConfig, build_optimizer
+
+__all__ = ["ARModule"]
+
+
+class ARModule(SuiteModule):
+    """Trains a transformer to predict the bits of every scale from the scales before, under self-correction.
+
+    Args:
+        transformer: the network.
+        vae: directory of the exported tokenizer.
+        resolution: image shapes and their scale schedules; set by ``data.resolution``.
+        objective: self-correction and weighting of the loss.
+        text: the frozen text encoder.
+        optimizer: of the transformer.
+        sampling: how the pictures of a validation are drawn.
+        prompts: captions of those pictures; the first ones of the validation split if there are none.
+        feature_cache_mib: memory for tokenizer features, so that images are encoded in the first epoch only;
+            0 for none.
+        init_from: directory of an exported transformer whose weights training starts with (the next stage of
+            a recipe); empty for random weights.
+        seed: of everything that is drawn while training; set by ``seed_everything``.
+        activation_checkpointing: recompute blocks in the backward pass instead of keeping their activations.
+        compile: compile the transformer's forward pass.
+    """
+
+    net: Infinity
+    encoders: FrozenEncoders
+
+    def __init__(
+        self,
+        transformer: InfinityConfig,
+        vae: str,
+        resolution: Resolution,
+        objective: ARObjectiveConfig = ARObjectiveConfig(),
+        text: TextEncoderConfig = TextEncoderConfig(),
+        optimizer: OptimizerConfig = OptimizerConfig(),
+        sampling: SamplingConfig = SamplingConfig(),
+        prompts: tuple[str, ...] = (),
+        feature_cache_mib: int = 0,
+        init_from: str = "",
+        seed: int = 0,
+        activation_checkpointing: bool = False,
+        compile: bool = False,
+    ) -> None:
+        super().__init__(optimizer=optimizer, seed=seed)
+        self.configs = {
+            "transformer": transformer,
+            "resolution": resolution,
+            "objective": objective,
+            "text": text,
+            "optimizer": optimizer,
+        }
+        self.resolution = resolution
+        self.objective = objective
+        self.text_config = text
+        self.sampling = sampling
+        self.prompts = tuple(prompts)
+        self.vae_directory = vae
+        self.feature_cache_mib = feature_cache_mib
+        self.init_from = init_from
+        self.compile_enabled = compile
+        self._num_text_tokens = 0
+        self.net = Infinity(transformer)
+        self.net.activation_checkpointing = activation_checkpointing
+
+    def setup(self, stage: str) -> None:
+        device = self.trainer.strategy.root_device
+        if "encoders" not in self.__dict__:
+            vae, text = load_vae(self.vae_directory), build_text_encoder(self.text_config)
+            self._check_fit(vae, text.width, text.max_len)
+            encoders = FrozenEncoders(vae, text, self.feature_cache_mib * 2**20)
+            object.__setattr__(self, "encoders", encoders)  # out of reach of nn.Module
+        self.encoders.to(device)
+        if stage == "fit" and self.init_from:
+            self._start_from(load_infinity(self.init_from).model)
+        if self.compile_enabled:
+            compile_in_place(self.net, device=device)
+
+    def _check_fit(self, vae: VAE, text_width: int, text_max_len: int) -> None:
+        """Compare what meets in this module: tokenizer, text encoder, transformer, resolution."""
+        ours, config = self.net.config, vae.config
+        for key, value, source, expected in (
+            (
+                "data.resolution.stride",
+                self.resolution.stride,
+                "the tokenizer's pixels per token",
+                config.token_stride,
+            ),
+            (
+                "model.transformer.token_bits",
+                ours.token_bits,
+                "the tokenizer's bits per token",
+                config.token_bits,
+            ),
+            (
+                "model.objective.patchify",
+                self.objective.patchify,
+                "the tokenizer's patchify",
+                config.patchify,
+            ),
+            ("model.transformer.text_width", ours.text_width, "the text encoder's width", text_width),
+        ):
+            if value != expected:
+                raise ValueError(f"{key} is {value}, but {source} is {expected}; set it to {expected}")
+        if ours.text_max_len < text_max_len:
+            raise ValueError(
+                f"model.transformer.text_max_len is {ours.text_max_len}, but captions have up to "
+                f"{text_max_len} tokens; raise it or shorten captions in model.text"
+            )
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        config = self.optimizer_config
+        groups = [{"name": "transformer", **group} for group in self.net.param_groups(config.weight_decay)]
+        matrices = [p for p in self.net.blocks.parameters() if p.ndim == 2]
+        return self.with_schedule(build_optimizer(groups, config, matrices=matrices))
+
+    def training_step(self, batch: ImageTextBatch, batch_idx: int) -> Tensor:
+        terms = self._objective(batch, self.train_generator(batch_idx))
+        self.log_terms("train", terms, len(batch.captions))
+        return terms.total
+
+    def validation_step(self, batch: ImageTextBatch, batch_idx: int) -> None:
+        self._evaluate("val", batch, batch_idx)
+
+    def test_step(self, batch: ImageTextBatch, batch_idx: int) -> None:
+        self._evaluate("test", batch, batch_idx)
+
+    def _evaluate(self, split: Split, batch: ImageTextBatch, batch_idx: int) -> None:
+        """Log the loss without flips, and with the same flips in every epoch."""
+        clean = self._objective(batch, None)
+        flipped = self._objective(batch, self.generator(split, batch_idx))
+        logs = clean.logs | {f"flipped_{name}": flipped.logs[name] for name in ("bit_ce", "bit_accuracy")}
+        self.log_terms(split, LossTerms(clean.total, logs), len(batch.captions))
+
+    def _objective(self, batch: ImageTextBatch, generator: torch.Generator | None) -> LossTerms:
+        text = self.encoders.states(batch.captions, self.device)
+        self._num_text_tokens = text.mask_BM.shape[1]
+        return ar_objective(
+            self.net,
+            self.encoders.features(batch),
+            text,
+            self.resolution.schedule(batch.aspect_ratio),
+            config=self.objective,
+            generator=generator,
+            quantizer=self.encoders.vae.quantizer.quantizer,
+        )
+
+    @torch.no_grad()
+    def preview(self, batch: ImageTextBatch) -> list[Tensor]:
+        """Columns of a picture: two images per prompt, after the true image if prompts are captions."""
+        captions, vae = self.prompts or batch.captions, self.encoders.vae
+        text = self.encoders.states(list(captions), self.device)
+        schedule = self.resolution.schedule(batch.aspect_ratio)
+        columns = [] if self.prompts else [batch.images_B3HW]
+        for column in range(2):
+            seeds = range(column * len(captions), (column + 1) * len(captions))
+            generators = [torch.Generator(self.device).manual_seed(seed) for seed in seeds]
+            drawn = generate(
+                self.net,
+                text,
+                schedule,
+                self.sampling,
+                patchify=vae.config.patchify,
+                generators=generators,
+                codes_from_bits=vae.quantizer.quantizer.codes_from_bits,
+            )
+            columns.append(vae.decode(drawn.features_BDHW).clamp(-1, 1))
+        return columns
+
+    def training_flops(self, batch: ImageTextBatch) -> int:
+        """Floating-point operations of the last step, which was on `batch`, through the transformer."""
+        schedule = self.resolution.schedule(batch.aspect_ratio)
+        return len(batch.captions) * training_flops(self.net.config, schedule, self._num_text_tokens)
+
+    def export_extra(self) -> dict[str, Any]:
+        """What an exported transformer says of its surroundings, enough to draw images with it."""
+        return {
+            "step": self.global_step,
+            "vae": self.vae_directory,
+            "vae_sha256": weights_sha256(self.vae_directory),
+            "text_fingerprint": self.encoders.text.fingerprint,
+            **{name: value for name, value in self._plain_configs().items() if name != "transformer"},
+        }

@@ -1,0 +1,21 @@
+"""What happens around training steps: averaging, pictures, throughput, progress, export, checkpoints."""
+
+from __future__ import annotations
+
+from lit_modules.callbacks.checkpoints import Checkpoints, last_checkpoint
+from lit_modules.callbacks.ema import EMA, averaged_weights
+from lit_modules.callbacks.export import Export
+from lit_modules.callbacks.images import Images
+from lit_modules.callbacks.progress import ProgressLine
+from lit_modules.callbacks.throughput import Throughput
+
+__all__ = [
+    "EMA",
+    "Checkpoints",
+    "Export",
+    "Images",
+    "ProgressLine",
+    "Throughput",
+    "averaged_weights",
+    "last_checkpoint",
+]

@@ -1,0 +1,161 @@
+"""The command line: fixed classes for every kind of model, filled from YAML files and flags."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import sys
+import warnings
+from argparse import ArgumentError
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from datamodules.module import ImageTextDataModule
+from infinity.schedules import Resolution
+from lit_modules.ar import ARModule
+from lit_modules.base import SuiteModule
+from lit_modules.callbacks import EMA, Checkpoints, Export, Images, ProgressLine, Throughput, last_checkpoint
+from lit_modules.metrics_log import MetricsLog
+from lit_modules.vae import VAEModule
+
+__all__ = ["MODELS", "SuiteCLI", "main", "train"]
+
+MODELS: dict[str, type[SuiteModule]] = {"vae": VAEModule, "ar": ARModule}
+
+_PARSER = {"parser_mode": "omegaconf", "exit_on_error": False}
+_USAGE = """\
+usage: python -m lit_modules {vae,ar} {fit,validate,test} --config FILE [--config FILE ...] [--KEY VALUE ...]
+       python -m lit_modules demo [--budget MINUTES]
+
+  vae   the tokenizer: images to bits and back
+  ar    the transformer: text to bits
+
+Later files and flags win, key by key. A run is the directory trainer.default_root_dir; calling again with
+--ckpt_path last goes on from where it stopped.
+
+examples:
+  python -m lit_modules vae fit --config configs/vae/emoji.yaml
+  python -m lit_modules ar fit --config configs/ar/emoji.yaml --model.optimizer.lr 3e-4 --trainer.max_time
+  00:00:30:00 python -m lit_modules ar fit --config configs/ar/emoji.yaml --trainer.devices 2
+  --trainer.strategy ddp python -m lit_modules ar fit --config configs/ar/emoji.yaml --ckpt_path last
+  python -m lit_modules vae validate --config configs/vae/emoji.yaml --ckpt_path
+  runs/vae/emoji/checkpoints/best.ckpt python -m lit_modules vae fit --help
+"""
+
+
+class SuiteCLI(LightningCLI):
+    """One kind of model on image-text shards, with the callbacks that every run has."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        return {name: keys for name, keys in LightningCLI.subcommands().items() if name != "predict"}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        for name, callback in {
+            "ema": EMA,
+            "images": Images,
+            "checkpoints": Checkpoints,
+            "progress": ProgressLine,
+        }.items():
+            parser.add_lightning_class_args(callback, name)
+        for field in dataclasses.fields(Resolution):
+            parser.link_arguments(f"data.resolution.{field.name}", f"model.resolution.{field.name}")
+        parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config[self.subcommand]
+        run = config.trainer.default_root_dir
+        if not run:
+            raise ValueError(
+                "trainer.default_root_dir names the directory of the run; set it, e.g. to runs/vae/try1"
+            )
+        last = last_checkpoint(run)
+        if config.ckpt_path == "last":
+            config.ckpt_path = str(last) if last.exists() else None
+        elif self.subcommand == "fit" and config.ckpt_path is None and last.exists():
+            raise ValueError(
+                f"{run} holds a run already ({last}); go on with it by --ckpt_path last, "
+                "or choose another --trainer.default_root_dir"
+            )
+        if config.ckpt_path and not Path(config.ckpt_path).exists():
+            raise FileNotFoundError(f"no checkpoint at {config.ckpt_path} (from --ckpt_path)")
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        config = self.config_init[self.subcommand].trainer
+        fitting = self.subcommand == "fit"
+        if config.logger is None or config.logger is True:
+            run = config.default_root_dir
+            kwargs["logger"] = (
+                [
+                    TensorBoardLogger(run, name="", version=""),
+                    MetricsLog(run),
+                ]
+                if fitting
+                else False
+            )
+        if fitting:
+            kwargs["callbacks"] = [*(config.callbacks or []), Throughput(), Export()]
+        return super().instantiate_trainer(**kwargs)
+
+
+def train(model: str, argv: list[str]) -> SuiteCLI:
+    """Run one training or evaluation and return its parts."""
+    subparsers = {name: dict(_PARSER) for name in SuiteCLI.subcommands()}
+    return SuiteCLI(
+        MODELS[model],
+        ImageTextDataModule,
+        args=argv,
+        seed_everything_default=0,
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+        parser_kwargs={"prog": f"python -m lit_modules {model}", **_PARSER, **subparsers},
+        save_config_kwargs={"overwrite": True},
+        trainer_defaults={
+            "log_every_n_steps": 10,
+            "num_sanity_val_steps": 0,
+            "use_distributed_sampler": False,
+            "enable_model_summary": False,
+            "enable_checkpointing": True,
+        },
+    )
+
+
+def main(argv: list[str]) -> int:
+    """The command; returns its exit status."""
+    if not argv or argv[0] in ("-h", "--help"):
+        sys.stdout.write(_USAGE)
+        return 0 if argv else 2
+    command, *rest = argv
+    _quiet()
+    try:
+        if command == "demo":
+            from lit_modules import demo
+
+            return demo.main(rest)
+        if command not in MODELS:
+            raise ValueError(f"unknown command {command!r}; expected one of {', '.join([*MODELS, 'demo'])}")
+        train(command, rest)
+    except (ValueError, FileNotFoundError, ArgumentError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
+
+
+def _quiet() -> None:
+    """Show our own messages, and not the advice that Lightning gives to everybody."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for library in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    for message in (
+        ".*LightningCLI's args parameter.*",
+        ".*does not have many workers.*",
+        ".*IterableDataset.*__len__.*",
+        ".*smaller than the logging interval.*",
+        ".*LeafSpec.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)

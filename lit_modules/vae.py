@@ -1,0 +1,137 @@
+"""Training of the tokenizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from infinity.checkpoints.io import load_vae
+from infinity.losses import AutoencoderLoss, AutoencoderLossConfig, load_lpips
+from infinity.schedules import Resolution
+from infinity.types import ImageTextBatch, LossTerms
+from infinity.vae import VAE, VAEConfig
+from lit_modules.base import Split, SuiteModule
+from lit_modules.compilation import compile_in_place
+from lit_modules.flops import vae_training_flops
+from lit_modules.optim import OptimizerConfig, build_optimizer
+
+__all__ = ["VAEModule"]
+
+
+class VAEModule(SuiteModule):
+    """Trains a tokenizer to reconstruct images through their bits.
+
+    Generator and discriminator are two parameter groups of one optimizer; their losses are summed, for
+    neither has a gradient for the other's weights.
+
+    Args:
+        vae: the tokenizer.
+        resolution: image shapes and their scale schedules; set by ``data.resolution``.
+        loss: weights of the losses.
+        optimizer: of encoder, quantizer and decoder; the discriminator's differs in `discriminator_lr` and
+            has no weight decay.
+        discriminator_lr: the discriminator's learning rate, as a multiple of the optimizer's.
+        init_from: directory of an exported tokenizer whose weights training starts with (the next stage of a
+            recipe); empty for random weights.
+        seed: of everything that is drawn while training; set by ``seed_everything``.
+        channels_last: memory format of the convolutions; faster on GPUs.
+        compile: compile encoder and decoder.
+    """
+
+    net: VAE
+
+    def __init__(
+        self,
+        vae: VAEConfig,
+        resolution: Resolution,
+        loss: AutoencoderLossConfig = AutoencoderLossConfig(),
+        optimizer: OptimizerConfig = OptimizerConfig(),
+        discriminator_lr: float = 2.0,
+        init_from: str = "",
+        seed: int = 0,
+        channels_last: bool = False,
+        compile: bool = False,
+    ) -> None:
+        super().__init__(optimizer=optimizer, seed=seed)
+        if vae.token_stride != resolution.stride:
+            raise ValueError(
+                f"the tokenizer makes a token of {vae.token_stride} pixels a side, data.resolution.stride is "
+                f"{resolution.stride}; they have to be equal"
+            )
+        if optimizer.kind == "muon":
+            raise ValueError(
+                "muon updates matrices, the tokenizer has convolutions; use model.optimizer.kind adamw"
+            )
+        self.configs = {"vae": vae, "resolution": resolution, "loss": loss, "optimizer": optimizer}
+        self.resolution = resolution
+        self.discriminator_lr = discriminator_lr
+        self.init_from = init_from
+        self.channels_last = channels_last
+        self.compile_enabled = compile
+        self.net = VAE(vae)
+        perceptual = load_lpips(loss.lpips_net) if loss.lpips_weight else None
+        self.loss = AutoencoderLoss(loss, vae.quantizer, perceptual)
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit" and self.init_from:
+            self._start_from(load_vae(self.init_from))
+        if self.channels_last:
+            self.net.to(memory_format=torch.channels_last)
+        if self.compile_enabled:
+            compile_in_place(self.net.encoder, self.net.decoder, device=self.trainer.strategy.root_device)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        config = self.optimizer_config
+        decayed = [p for p in self.net.parameters() if p.ndim > 1]
+        free = [p for p in self.net.parameters() if p.ndim <= 1]
+        groups = [
+            {"name": "generator", "params": decayed, "weight_decay": config.weight_decay},
+            {"name": "generator", "params": free, "weight_decay": 0.0},
+        ]
+        if self.loss.discriminator is not None:
+            params = list(self.loss.discriminator.parameters())
+            lr = config.lr * self.discriminator_lr
+            # decay would move weights before the adversarial loss begins
+            groups.append({"name": "discriminator", "params": params, "lr": lr, "weight_decay": 0.0})
+        return self.with_schedule(build_optimizer(groups, config))
+
+    def training_step(self, batch: ImageTextBatch, batch_idx: int) -> Tensor:
+        return self._step("train", batch, self.train_generator(batch_idx)).total
+
+    def validation_step(self, batch: ImageTextBatch, batch_idx: int) -> None:
+        self._step("val", batch, None)
+
+    def test_step(self, batch: ImageTextBatch, batch_idx: int) -> None:
+        self._step("test", batch, None)
+
+    def _step(self, split: Split, batch: ImageTextBatch, generator: torch.Generator | None) -> LossTerms:
+        images_B3HW = self._images(batch)
+        output = self.net(images_B3HW, self.resolution.schedule(batch.aspect_ratio), generator=generator)
+        terms = self.loss(images_B3HW, output, step=self.global_step, last_layer=self.net.last_layer)
+        self.log_terms(split, terms, len(images_B3HW))
+        return terms
+
+    def _images(self, batch: ImageTextBatch) -> Tensor:
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        return batch.images_B3HW.contiguous(memory_format=layout)
+
+    @torch.no_grad()
+    def preview(self, batch: ImageTextBatch) -> list[Tensor]:
+        """Columns of a picture: images, their reconstructions, and what the first scales alone decode to."""
+        images_B3HW = self._images(batch)
+        schedule = self.resolution.schedule(batch.aspect_ratio)
+        bits = self.net.tokenize(images_B3HW, schedule).bits
+        partial = [self.net.detokenize(bits[:k], schedule) for k in range(1, len(schedule))]
+        return [images_B3HW, self.net.detokenize(bits, schedule), *partial]
+
+    def training_flops(self, batch: ImageTextBatch) -> int:
+        """Floating-point operations of a step through the tokenizer."""
+        return len(batch.captions) * vae_training_flops(
+            self.net.config, self.resolution.schedule(batch.aspect_ratio)
+        )
+
+    def export_extra(self) -> dict[str, Any]:
+        """What an exported tokenizer says of its training."""
+        return {"step": self.global_step, **self._plain_configs()}
