@@ -26,6 +26,7 @@ __all__ = [
     "attention_plan",
     "block_causal_mask",
     "scale_of_token",
+    "softmax_attention",
     "split_groups",
 ]
 
@@ -91,14 +92,31 @@ def _attention_plan(schedule: ScaleSchedule, kind: AttentionKind, device: torch.
     return AttentionPlan(groups, None)
 
 
+def softmax_attention(
+    q_BNLK: Tensor, k_BNMK: Tensor, v_BNMK: Tensor, mask: Tensor | None, scale: float
+) -> Tensor:
+    """Softmax attention by the fastest exact kernel; `mask` is bool and broadcasts to (B, N, L, M).
+
+    PyTorch's fused kernel for CPUs has a slow backward pass in bfloat16 (nine times the products' on 21
+    tokens, twice on 266), so there the products are written out.
+    """
+    if q_BNLK.device.type != "cpu" or q_BNLK.dtype != torch.bfloat16 or not torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(q_BNLK, k_BNMK, v_BNMK, attn_mask=mask, scale=scale)
+    batch, heads = q_BNLK.shape[:2]
+    q, k, v = (tensor.flatten(0, 1) for tensor in (q_BNLK * scale, k_BNMK, v_BNMK))
+    scores_BNLM = torch.bmm(q, k.transpose(1, 2)).unflatten(0, (batch, heads)).float()
+    if mask is not None:
+        scores_BNLM = scores_BNLM.masked_fill(~mask, float("-inf"))
+    weights_BNLM = scores_BNLM.softmax(dim=-1).to(v.dtype)
+    return torch.bmm(weights_BNLM.flatten(0, 1), v).unflatten(0, (batch, heads))
+
+
 def attend(q_BNLK: Tensor, k_BNLK: Tensor, v_BNLK: Tensor, plan: AttentionPlan) -> Tensor:
     """Block-causal attention with softmax scale 1 (queries carry their temperature already)."""
     if plan.block_mask is not None:
         return _flex_attention()(q_BNLK, k_BNLK, v_BNLK, block_mask=plan.block_mask, scale=1.0)
     outputs = [
-        F.scaled_dot_product_attention(
-            q_BNLK[:, :, start:end], k_BNLK[:, :, :end], v_BNLK[:, :, :end], attn_mask=mask, scale=1.0
-        )
+        softmax_attention(q_BNLK[:, :, start:end], k_BNLK[:, :, :end], v_BNLK[:, :, :end], mask, 1.0)
         for start, end, mask in plan.groups
     ]
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)

@@ -6,9 +6,17 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from infinity.attention import AttentionKind, attend, attention_plan, block_causal_mask, split_groups
+from infinity.attention import (
+    AttentionKind,
+    attend,
+    attention_plan,
+    block_causal_mask,
+    softmax_attention,
+    split_groups,
+)
 from infinity.schedules import ScaleSchedule, paper_schedule
 from tests.tolerances import TOL
 
@@ -101,3 +109,20 @@ def test_plans_first_made_in_inference_mode_can_be_trained_with() -> None:
     q, k, v = qkv(schedule)
     attend(q, k, v, attention_plan(schedule, "split", CPU)).sum().backward()
     assert q.grad is not None
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_bfloat16_training_on_cpu_equals_the_fused_kernel_and_its_gradients(masked):
+    q, k, v = (torch.randn(2, 3, length, 8, dtype=torch.bfloat16) for length in (5, 7, 7))
+    mask = torch.arange(7) < torch.arange(3, 8)[:, None] if masked else None
+    results = []
+    for function in (
+        lambda *qkv: softmax_attention(*qkv, mask, 0.3),
+        lambda *qkv: F.scaled_dot_product_attention(*(x.float() for x in qkv), attn_mask=mask, scale=0.3),
+    ):
+        leaves = [tensor.clone().requires_grad_() for tensor in (q, k, v)]
+        output = function(*leaves)
+        output.float().square().sum().backward()
+        results.append([output, *(leaf.grad for leaf in leaves)])
+    for ours, expected in zip(*results, strict=True):
+        torch.testing.assert_close(ours.float(), expected.float(), **TOL[torch.bfloat16])

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from infinity.attention import softmax_attention
 from infinity.rope2d import RopeTables, rotate
 from infinity.transformer.config import InfinityConfig
 
@@ -87,7 +88,8 @@ class CrossAttention(nn.Module):
 
     def forward(self, x_BLC: Tensor, text: KeysValues, mask_B11M: Tensor) -> Tensor:
         q_BNLK = self.q(x_BLC.to(self.q.weight.dtype)).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-        out_BNLK = F.scaled_dot_product_attention(q_BNLK, text.k_BNMK, text.v_BNMK, attn_mask=mask_B11M)
+        scale = q_BNLK.shape[-1] ** -0.5
+        out_BNLK = softmax_attention(q_BNLK, text.k_BNMK, text.v_BNMK, mask_B11M, scale)
         return self.proj(out_BNLK.transpose(1, 2).flatten(2))
 
 
