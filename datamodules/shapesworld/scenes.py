@@ -23,7 +23,7 @@ __all__ = ["Box", "Scene", "SceneObject", "leaks", "relations", "sample_scene"]
 Box = tuple[float, float, float, float]
 
 _VERIFIER_SLACK = 0.1  # GenEval's
-_RELATION_SLACK = 0.2  # position scenes must hold with room to spare
+_SAFE_SLACK = 0.2
 _MIN_CONTRAST = 25.0  # Lab distance of every object to the background
 
 
@@ -79,7 +79,7 @@ def _half_extents(shape: str) -> tuple[float, float]:
     return float(half_x), float(half_y)
 
 
-def relations(box: Box, other: Box, slack: float = _RELATION_SLACK) -> set[str]:
+def relations(box: Box, other: Box, slack: float) -> set[str]:
     """Relations of a box to another under GenEval's rule (offset of centres less `slack` times the sides)."""
     dx, dy = ((box[k] + box[k + 2] - other[k] - other[k + 2]) / 2 for k in (0, 1))
     slack_x, slack_y = (slack * (box[k + 2] - box[k] + other[k + 2] - other[k]) for k in (0, 1))
@@ -139,12 +139,17 @@ def sample_scene(
             )
             for noun, color, xyr in zip(nouns, colors, placed, strict=True)
         )
-        if prompt.relation and relations(objects[0].box(), objects[1].box()) != {prompt.relation}:
+        if prompt.relation and not _only_relation(objects[0].box(), objects[1].box(), prompt.relation):
             continue
         if guarded and leaks(world, objects):
             continue
         return Scene(prompt, aspect_ratio, background, objects)
     raise RuntimeError(f"no scene found in 1000 draws for {prompt.text!r} in the world {world.tier}")
+
+
+def _only_relation(box: Box, other: Box, relation: str) -> bool:
+    """Whether the relation holds and no other one does, for a verifier and with room to spare."""
+    return all(relations(box, other, slack) == {relation} for slack in (_VERIFIER_SLACK, _SAFE_SLACK))
 
 
 def _grid_positions(
