@@ -64,8 +64,12 @@ class DemoOptions:
         return self.output or Path("runs") / f"demo-{self.tier}-{self.budget:g}"
 
     @property
+    def model(self) -> Path:
+        return self.run / "ar" / "export"
+
+    @property
     def dataset(self) -> Path:
-        return self.data / f"shapesworld-{self.tier}-64"
+        return self.data / f"shapesworld_{self.tier}"
 
 
 class Stages:
@@ -161,7 +165,31 @@ def timedelta_text(seconds: float) -> str:
 
 
 def _evaluate(options: DemoOptions) -> None:
-    raise NotImplementedError
+    from evaluation.model_report import RunOptions, run_model
+
+    run = options.run
+    with Progress() as progress:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total)
+            progress.update(tasks[what], completed=done)
+
+        run_model(
+            RunOptions(
+                model=options.model,
+                data=options.dataset,
+                output=run / "report",
+                history={"vae": run / "vae", "ar": run / "ar"},
+                guidance=2.0,
+                temperature=(1.0, 0.5, 0.0),
+                seed=options.seed,
+                bf16=True,
+                title=f"Demo on ShapesWorld {options.tier}, {options.budget:g} minutes",
+            ),
+            show,
+        )
 
 
 def main(argv: Sequence[str]) -> int:
