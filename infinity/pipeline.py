@@ -75,11 +75,15 @@ class InfinityPipeline:
             resolution=config_from_dict(Resolution, extra["resolution"]),
         )
 
-    def save_pretrained(self, directory: str | Path) -> None:
-        """Write ``vae/`` and ``transformer/`` into a directory."""
-        extra = {"text": config_to_dict(self.text), "resolution": config_to_dict(self.resolution)}
+    def save_pretrained(self, directory: str | Path, *, extra: dict[str, Any] | None = None) -> None:
+        """Write ``vae/`` and ``transformer/`` into a directory; `extra` goes beside the transformer's config."""
+        extra = {
+            **(extra or {}),
+            "text": config_to_dict(self.text),
+            "resolution": config_to_dict(self.resolution),
+        }
         save_pretrained(Path(directory) / "vae", self.vae)
-        save_pretrained(Path(directory) / "transformer", self.transformer, extra=extra)
+        save_pretrained(Path(directory) / "transformer", self.transformer, extra={**(extra or {}), **ours})
 
     @property
     def device(self) -> torch.device:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from infinity.checkpoints.io import load_infinity, load_vae, weights_sha256
 from infinity.objectives import ARObjectiveConfig, ar_objective
+from infinity.pipeline import InfinityPipeline
 from infinity.sampling import SamplingConfig, generate
 from infinity.schedules import Resolution
 from infinity.text import TextEncoderConfig, build_text_encoder
@@ -38,7 +40,7 @@ class ARModule(SuiteModule):
         prompts: captions of those pictures; the first ones of the validation split if there are none.
         feature_cache_mib: memory for tokenizer features, so that images are encoded in the first epoch only;
             0 for none.
-        init_from: directory of an exported transformer whose weights training starts with (the next stage of
+        init_from: directory of an exported pipeline whose weights training starts with (the next stage of
             a recipe); empty for random weights.
         seed: of everything that is drawn while training; set by ``seed_everything``.
         activation_checkpointing: recompute blocks in the backward pass instead of keeping their activations.
@@ -92,9 +94,10 @@ class ARModule(SuiteModule):
             self._check_fit(vae, text.width, text.max_len)
             encoders = FrozenEncoders(vae, text, self.feature_cache_mib * 2**20)
             object.__setattr__(self, "encoders", encoders)  # out of reach of nn.Module
+            self._vae_sha256 = weights_sha256(self.vae_directory)
         self.encoders.to(device)
         if stage == "fit" and self.init_from:
-            self._start_from(load_infinity(self.init_from).model)
+            self._start_from(load_infinity(Path(self.init_from) / "transformer").model)
         if self.compile_enabled:
             compile_in_place(self.net, device=device)
 
@@ -167,6 +170,18 @@ class ARModule(SuiteModule):
             quantizer=self.encoders.vae.quantizer.quantizer,
         )
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["vae_sha256"] = self._vae_sha256
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
+        if checkpoint["vae_sha256"] != self._vae_sha256:
+            raise ValueError(
+                f"the checkpoint was trained on another tokenizer than the one in {self.vae_directory}; its bits "
+                "mean nothing to the transformer. Point model.vae to the right one"
+            )
+
     @torch.no_grad()
     def preview(self, batch: ImageTextBatch) -> list[Tensor]:
         """Columns of a picture: two images per prompt, after the true image if prompts are captions."""
@@ -194,12 +209,16 @@ class ARModule(SuiteModule):
         schedule = self.resolution.schedule(batch.aspect_ratio)
         return len(batch.captions) * training_flops(self.net.config, schedule, self._num_text_tokens)
 
-    def export_extra(self) -> dict[str, Any]:
-        """What an exported transformer says of its surroundings, enough to draw images with it."""
-        return {
-            "step": self.global_step,
-            "vae": self.vae_directory,
-            "vae_sha256": weights_sha256(self.vae_directory),
+    def export(self, directory: Path) -> None:
+        """Write a pipeline that draws images: transformer, tokenizer, text encoder, and what trained them."""
+        pipeline = InfinityPipeline(
+            self.encoders.vae, self.net, text=self.text_config, resolution=self.resolution
+        )
+        extra = {
+            "step": self.num_steps,
+            "vae_sha256": self._vae_sha256,
             "text_fingerprint": self.encoders.text.fingerprint,
             **{name: value for name, value in self._plain_configs().items() if name != "transformer"},
         }
+        pipeline.save_pretrained(directory, extra=extra)
+        self.net.train()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from infinity.checkpoints.io import load_vae
+from infinity.checkpoints.io import load_vae, save_pretrained
 from infinity.losses import AutoencoderLoss, AutoencoderLossConfig, load_lpips
 from infinity.schedules import Resolution
 from infinity.types import ImageTextBatch, LossTerms
@@ -109,7 +110,7 @@ class VAEModule(SuiteModule):
     def _step(self, split: Split, batch: ImageTextBatch, generator: torch.Generator | None) -> LossTerms:
         images_B3HW = self._images(batch)
         output = self.net(images_B3HW, self.resolution.schedule(batch.aspect_ratio), generator=generator)
-        terms = self.loss(images_B3HW, output, step=self.global_step, last_layer=self.net.last_layer)
+        terms = self.loss(images_B3HW, output, step=self.num_steps, last_layer=self.net.last_layer)
         self.log_terms(split, terms, len(images_B3HW))
         return terms
 
@@ -132,6 +133,6 @@ class VAEModule(SuiteModule):
             self.net.config, self.resolution.schedule(batch.aspect_ratio)
         )
 
-    def export_extra(self) -> dict[str, Any]:
-        """What an exported tokenizer says of its training."""
-        return {"step": self.global_step, **self._plain_configs()}
+    def export(self, directory: Path) -> None:
+        """Write the tokenizer, with what trained it."""
+        save_pretrained(directory, self.net, extra={"step": self.num_steps, **self._plain_configs()})
