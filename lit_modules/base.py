@@ -43,8 +43,14 @@ class SuiteModule(L.LightningModule):
         super().__init__()
         self.optimizer_config = optimizer
         self.seed = seed
+        self._loaded_steps = 0
         self._logged_step = 0
         self._means: dict[Split, NamedMeans] = {}  # not modules: they are no part of the model's state
+
+    @property
+    def num_steps(self) -> int:
+        """Optimizer steps behind the weights; the trainer itself counts from 0 again when it only evaluates."""
+        return max(self.global_step, self._loaded_steps)
 
     # Randomness
 
@@ -166,16 +172,16 @@ class SuiteModule(L.LightningModule):
             raise ValueError(
                 "the checkpoint has no config: it was not written by this suite's " + type(self).__name__
             )
-        different = list(_differences(theirs, ours))
+        different = [
+            f"model.{key} is {there} there and {here} here" for key, there, here in _differences(theirs, ours)
+        ]
         if different:
-            shown = "; ".join(
-                f"model.{key} is {there} there and {here} here" for key, there, here in different[:3]
-            )
             more = f" (and {len(different) - 3} more)" if len(different) > 3 else ""
             raise ValueError(
-                f"the checkpoint belongs to another config: {shown}{more}. Give the same values to resume, or "
-                "start a new run from exported weights with model.init_from"
+                f"the checkpoint belongs to another config: {'; '.join(different[:3])}{more}. Give the same "
+                "values to resume, or start a new run from exported weights with model.init_from"
             )
+        self._loaded_steps = checkpoint["global_step"]
 
 
 def time_limit(trainer: L.Trainer) -> Timer | None:

@@ -39,11 +39,11 @@ Later files and flags win, key by key. A run is the directory trainer.default_ro
 
 examples:
   python -m lit_modules vae fit --config configs/vae/emoji.yaml
-  python -m lit_modules ar fit --config configs/ar/emoji.yaml --model.optimizer.lr 3e-4 --trainer.max_time
-  00:00:30:00 python -m lit_modules ar fit --config configs/ar/emoji.yaml --trainer.devices 2
-  --trainer.strategy ddp python -m lit_modules ar fit --config configs/ar/emoji.yaml --ckpt_path last
-  python -m lit_modules vae validate --config configs/vae/emoji.yaml --ckpt_path
-  runs/vae/emoji/checkpoints/best.ckpt python -m lit_modules vae fit --help
+  python -m lit_modules ar fit --config configs/ar/emoji.yaml --model.optimizer.lr 3e-4
+  python -m lit_modules ar fit --config configs/ar/emoji.yaml --trainer.devices 2 --trainer.strategy ddp
+  python -m lit_modules ar fit --config configs/ar/emoji.yaml --ckpt_path last
+  python -m lit_modules ar validate --config configs/ar/emoji.yaml --ckpt_path last
+  python -m lit_modules vae fit --help
 """
 
 
@@ -118,9 +118,9 @@ def train(model: str, argv: list[str]) -> SuiteCLI:
         trainer_defaults={
             "log_every_n_steps": 10,
             "num_sanity_val_steps": 0,
-            "use_distributed_sampler": False,
+            "use_distributed_sampler": False,  # the data module knows its rank
+            "inference_mode": False,  # its tensors would stay in the core's caches, and training can't use them
             "enable_model_summary": False,
-            "enable_checkpointing": True,
         },
     )
 
@@ -141,7 +141,7 @@ def main(argv: list[str]) -> int:
             raise ValueError(f"unknown command {command!r}; expected one of {', '.join([*MODELS, 'demo'])}")
         train(command, rest)
     except (ValueError, FileNotFoundError, ArgumentError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return 1
     return 0
 

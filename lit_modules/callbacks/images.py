@@ -54,16 +54,15 @@ class Images(Callback):
         if trainer.sanity_checking or not self.every_n_validations or self._batch is None:
             return
         if self.num_validations % self.every_n_validations == 0 and trainer.is_global_zero:
-            with torch.autocast(pl_module.device.type, enabled=False):
-                columns = pl_module.preview(self._batch)
+            columns = pl_module.preview(self._batch)
             rows = torch.stack(columns, dim=1).flatten(0, 1).float().cpu() / 2 + 0.5
             grid = make_grid(rows.clamp(0, 1), nrow=len(columns), padding=2, pad_value=1.0)
             directory = Path(trainer.default_root_dir) / "images"
             directory.mkdir(parents=True, exist_ok=True)
-            save_image(grid, directory / f"step_{trainer.global_step:07}.png")
+            save_image(grid, directory / f"step_{pl_module.num_steps:07}.png")
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
-                    logger.experiment.add_image("val/preview", grid, trainer.global_step)
+                    logger.experiment.add_image("val/preview", grid, pl_module.num_steps)
         self.num_validations += 1
 
     def state_dict(self) -> dict[str, Any]:

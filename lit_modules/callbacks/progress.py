@@ -49,12 +49,12 @@ class ProgressLine(ProgressBar):
         self._show(self._line(trainer))
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._show(f"step {trainer.global_step}: validating")
+        self._show(f"step {pl_module.num_steps}: validating")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not trainer.sanity_checking and "val/loss" in trainer.callback_metrics:
             loss = trainer.callback_metrics["val/loss"].item()
-            self._show(f"step {trainer.global_step}: val/loss {loss:.4f}", last=True)
+            self._show(f"step {pl_module.num_steps}: val/loss {loss:.4f}", last=True)
         self._times.clear()  # validation is no part of the training speed
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
