@@ -76,12 +76,8 @@ class InfinityPipeline:
         )
 
     def save_pretrained(self, directory: str | Path, *, extra: dict[str, Any] | None = None) -> None:
-        """Write ``vae/`` and ``transformer/`` into a directory; `extra` goes beside the transformer's config."""
-        extra = {
-            **(extra or {}),
-            "text": config_to_dict(self.text),
-            "resolution": config_to_dict(self.resolution),
-        }
+        """Write ``vae/`` and ``transformer/``; `extra` goes beside the transformer's config."""
+        ours = {"text": config_to_dict(self.text), "resolution": config_to_dict(self.resolution)}
         save_pretrained(Path(directory) / "vae", self.vae)
         save_pretrained(Path(directory) / "transformer", self.transformer, extra={**(extra or {}), **ours})
 
