@@ -6,7 +6,7 @@ import hashlib
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["Provenance", "collect_provenance", "sha256_of"]
+__all__ = ["Provenance", "collect_provenance", "merge_provenance", "sha256_of"]
 
 _LIBRARIES = (
     "infinity-suite",
@@ -66,6 +66,28 @@ def collect_provenance(
         seeds=dict(seeds or {}),
         checkpoints={name: sha256_of(path) for name, path in (checkpoints or {}).items()},
         data=dict(data or {}),
+    )
+
+
+def merge_provenance(parts: Sequence[Provenance]) -> Provenance:
+    """Provenance of numbers from several evaluations; facts that differ are all named."""
+
+    def joined(values: Iterable[str]) -> str:
+        return ", ".join(dict.fromkeys(values))
+
+    def merged(mappings: Sequence[Mapping[str, str]]) -> dict[str, str]:
+        names = dict.fromkeys(name for mapping in mappings for name in mapping)
+        return {name: joined(mapping[name] for mapping in mappings if name in mapping) for name in names}
+
+    return Provenance(
+        date=max(part.date for part in parts),
+        git_sha=joined(part.git_sha for part in parts),
+        git_dirty=any(part.git_dirty for part in parts),
+        versions=merged([part.versions for part in parts]),
+        hardware=merged([part.hardware for part in parts]),
+        seeds={name: seed for part in parts for name, seed in part.seeds.items()},
+        checkpoints=merged([part.checkpoints for part in parts]),
+        data=merged([part.data for part in parts]),
     )
 
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from evaluation.provenance import Provenance
+from evaluation.provenance import Provenance, merge_provenance
 
-__all__ = ["SCHEMA_VERSION", "Direction", "MetricValue", "Result", "Table", "write_samples"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "Direction",
+    "MetricValue",
+    "Result",
+    "Table",
+    "merge_results",
+    "read_samples",
+    "write_samples",
+]
 
 SCHEMA_VERSION = 1
 Direction = Literal["higher", "lower", "none"]
@@ -113,6 +122,25 @@ def write_samples(directory: str | Path, rows: Iterable[Mapping[str, Any]]) -> P
     path = Path(directory) / "samples.jsonl"
     _write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def read_samples(directory: str | Path) -> list[dict[str, Any]]:
+    """Rows of ``samples.jsonl``; none if there is no such file."""
+    path = Path(directory) / "samples.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def merge_results(results: Sequence[Result]) -> Result:
+    """One result of several that measured different things about one model."""
+    if len(results) == 1:
+        return results[0]
+    return Result(
+        name=" + ".join(dict.fromkeys(result.name for result in results)),
+        metrics=tuple(metric for result in results for metric in result.metrics),
+        provenance=merge_provenance([result.provenance for result in results]),
+        config={result.name: result.config for result in results},
+        tables={name: table for result in results for name, table in result.tables.items()},
+    )
 
 
 def _write_atomically(path: Path, text: str) -> None:

@@ -17,12 +17,13 @@ def sample_grids(
     result: ShapesEvalResult,
     images_by_prompt: Mapping[str, Sequence[np.ndarray]],
     *,
-    split: str = "id",
+    split: str | None = None,
     per_task: int = 2,
     num_random: int = 12,
     seed: int = 0,
 ) -> tuple[Grid, Grid]:
-    """The first `per_task` images of every task, and `num_random` of all."""
+    """The first `per_task` images of every task, and `num_random` of all, of one split (the first)."""
+    split = split or result.splits[0]
     images = [image for image in result.images if image.prompt.split == split]
     taken: Counter[str] = Counter()
     first = []

@@ -66,7 +66,7 @@ def shuffled_prompts(result: ShapesEvalResult, *, seed: int = 0) -> ShapesEvalRe
             }
             for image in group:
                 other = partner[_request(image.prompt)]
-                verdict = judge(image.verdict.detections, other)
+                verdict = judge(image.verdict.detections, other, strict=result.is_strict)
                 stand_in = replace(other, tag=task, level=image.prompt.level, split=split)
                 images.append(replace(image, prompt=stand_in, verdict=verdict))
     return replace(result, arm="shuffled prompts", images=tuple(images))

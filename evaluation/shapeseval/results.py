@@ -14,9 +14,12 @@ from evaluation.shapeseval.detector import Detection
 from evaluation.shapeseval.scorer import FAILURES, Verdict
 from evaluation.shapeseval.world import Prompt
 
-__all__ = ["TASKS", "VERIFIER_VERSION", "Score", "ScoredImage", "ShapesEvalResult"]
+__all__ = ["LENIENT", "TASKS", "VERIFIER_VERSION", "Score", "ScoredImage", "ShapesEvalResult"]
 
 TASKS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
+
+LENIENT = "lenient"
+"""Knob of results under GenEval's rule, which allows extra objects."""
 
 VERIFIER_VERSION = 1
 """Part of every metric id: to be raised whenever a change of detector or scorer can change a verdict."""
@@ -54,6 +57,10 @@ class ShapesEvalResult:
     knobs: str
     arm: str
     images: tuple[ScoredImage, ...]
+
+    @property
+    def is_strict(self) -> bool:
+        return LENIENT not in self.knobs.split(",")
 
     @cached_property
     def splits(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.shapeseval.detector import ShapeDetector
-from evaluation.shapeseval.results import ScoredImage, ShapesEvalResult
+from evaluation.shapeseval.results import LENIENT, ScoredImage, ShapesEvalResult
 from evaluation.shapeseval.scorer import judge
 from evaluation.shapeseval.world import Prompt, World, load_prompts
 
@@ -68,5 +68,5 @@ def run_shapeseval(
             verdict = judge(detector(image), prompt, strict=strict)
             digest = hashlib.sha256(np.ascontiguousarray(image)).hexdigest()
             images.append(ScoredImage(prompt=prompt, index=index, sha256=digest, verdict=verdict))
-    knobs = f"{world.tier},{world.size}px" + ("" if strict else ",lenient")
+    knobs = f"{world.tier},{world.size}px" + ("" if strict else f",{LENIENT}")
     return ShapesEvalResult(knobs=knobs, arm=arm, images=tuple(images))

@@ -1,0 +1,87 @@
+"""Command line: ``python -m evaluation {shapeseval,reconstruction,report}``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from evaluation.commands import reconstruction_command, report_command, shapeseval_command
+
+EXAMPLES = """examples:
+  score images of ShapesWorld's prompts (PNG files and a manifest.jsonl with "file" and "prompt_id"):
+    python -m evaluation shapeseval --world data/basic --images runs/demo/samples --output runs/demo/scores
+
+  score reconstructions (manifest.jsonl with "original" and "reconstruction"):
+    python -m evaluation reconstruction --images runs/demo/reconstructions --output runs/demo/tokenizer
+
+  one page about both, with training curves:
+    python -m evaluation report runs/demo/scores runs/demo/tokenizer --images runs/demo/samples \\
+        --reconstructions runs/demo/reconstructions --history vae=runs/demo/vae ar=runs/demo/ar \\
+        --output runs/demo/report
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m evaluation",
+        description="Score images and write reports. Nothing is downloaded; missing weights are named.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    one = commands.add_parser("shapeseval", help="score generated images on ShapesEval, with its baselines")
+    one.add_argument("--world", type=Path, required=True, help="ShapesWorld data directory")
+    one.add_argument("--images", type=Path, required=True, help="folder with manifest.jsonl")
+    one.add_argument("--output", type=Path, required=True, help="where the report goes")
+    one.add_argument("--reconstructions", type=Path, help="the ground truth through the tokenizer, likewise")
+    one.add_argument("--splits", nargs="+", default=["id", "ood"], help="prompts to score (default: id ood)")
+    one.add_argument("--per-task", type=int, help="only the first so many prompts of every task and level")
+    one.add_argument("--lenient", action="store_true", help="allow extra objects, as GenEval does")
+    one.add_argument("--seed", type=int, default=0, help="of shuffled prompts and of random samples shown")
+
+    two = commands.add_parser("reconstruction", help="PSNR, SSIM, rFID and use of bits of a tokenizer")
+    two.add_argument("--images", type=Path, required=True, help="folder with manifest.jsonl of pairs")
+    two.add_argument("--output", type=Path, required=True, help="where the report goes")
+    two.add_argument("--bits", type=Path, help=".npz with one bool array (N, D, h, w) per scale")
+    two.add_argument("--inception", type=Path, help="torch-fidelity's Inception weights; else a stand-in")
+
+    three = commands.add_parser("report", help="one page about one or more evaluated runs")
+    three.add_argument("runs", type=Path, nargs="+", help="directories with result.json")
+    three.add_argument("--output", type=Path, required=True, help="where the report goes")
+    three.add_argument("--title")
+    three.add_argument("--images", type=Path, help="generated images, for sample grids")
+    three.add_argument("--reconstructions", type=Path, help="pairs, for the reconstruction grid")
+    three.add_argument("--history", nargs="+", default=[], metavar="NAME=DIR", help="training logs by stage")
+    three.add_argument("--seed", type=int, default=0, help="of the random samples shown")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = vars(build_parser().parse_args(arguments))
+    command = options.pop("command")
+    run = {
+        "shapeseval": shapeseval_command,
+        "reconstruction": reconstruction_command,
+        "report": report_command,
+    }[command]
+    try:
+        if command == "report":
+            options["history"] = _named_folders(options["history"])
+        print(run(**options))
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+
+
+def _named_folders(words: Sequence[str]) -> dict[str, Path]:
+    folders: dict[str, Path] = {}
+    for word in words:
+        name, equals, folder = word.partition("=")
+        folders[name if equals else ""] = Path(folder if equals else word)
+    return folders
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from evaluation.reports.figures import TOP, Series, history_panels, line_chart
+from evaluation.reports.labels import format_number, label_of
+from evaluation.results import MetricValue
+
+
+def points_of(svg: str) -> list[list[tuple[float, float]]]:
+    lines = re.findall(r'<polyline points="(.*?)"', svg)
+    return [[tuple(map(float, pair.split(","))) for pair in line.split()] for line in lines]
+
+
+def test_train_and_val_share_a_chart_and_scales_another() -> None:
+    curve = [(0, 1.0), (10, 0.5)]
+    names = ["vae/train/loss", "vae/val/loss", "val/bit_accuracy/scale_01", "val/bit_accuracy/scale_02"]
+    panels = {panel.title: panel for panel in history_panels(dict.fromkeys(names, curve))}
+    assert panels.keys() == {"vae/loss", "bit_accuracy per scale"}
+    assert [one.label for one in panels["vae/loss"].series] == ["train", "val"]
+    assert [one.label for one in panels["bit_accuracy per scale"].series] == ["val scale 1", "val scale 2"]
+    assert all(panel.is_main for panel in panels.values())
+
+
+def test_curves_that_say_nothing_are_left_out() -> None:
+    assert history_panels({"a": [(0, 1.0)], "b": [(0, float("nan")), (1, float("inf"))]}) == []
+
+
+def test_long_curves_are_thinned_and_keep_their_mean() -> None:
+    svg = line_chart([Series("x", [(step, step % 2) for step in range(10_000)], "#000")], "x")
+    (line,) = points_of(svg)
+    assert len(line) == 300
+
+
+def test_a_chart_spans_its_data() -> None:
+    svg = line_chart([Series("x", [(0, 2.0), (50, 3.0), (100, 4.0)], "#000")], "x")
+    (line,) = points_of(svg)
+    xs, ys = zip(*line, strict=True)
+    assert xs[0] < xs[1] < xs[2]
+    assert ys[0] > ys[1] > ys[2] > TOP - 1
+    assert xs[1] - xs[0] == pytest.approx(xs[2] - xs[1], abs=0.2)
+
+
+def test_a_first_spike_does_not_flatten_the_rest() -> None:
+    points = [(0, 1e6), *((step, 1 - step / 100) for step in range(1, 100))]
+    (line,) = points_of(line_chart([Series("x", points, "#000")], "x"))
+    heights = [y for _, y in line[10:]]
+    assert max(heights) - min(heights) > 100
+
+
+def test_a_constant_curve_is_drawn() -> None:
+    assert len(points_of(line_chart([Series("x", [(0, 0.0), (5, 0.0)], "#000")], "x"))[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.5, "0.50"), (27.25, "27.2"), (0.0123, "0.012"), (1234.5, "1234"), (2e-5, "2e-05"), (0, "0.000")],
+)
+def test_numbers_are_short(value: float, text: str) -> None:
+    assert format_number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("metric_id", "label"),
+    [
+        ("psnr[64px]", "Reconstruction PSNR (dB)"),
+        ("rfid[effnet-lite0@128,64px,N=9]", "Reconstruction Fréchet distance, stand-in features"),
+        ("rfid[inception-6726825d,tf1-bilinear-299,256px,N=9]", "Reconstruction rFID"),
+        ("bit_usage[min=0.01]/scale_03", "Bits in use, scale 3"),
+        ("shapeseval[basic,64px,verifier=1]/id/overall", "ShapesEval: prompts as in training"),
+        (
+            "shapeseval[basic,64px,verifier=1,ground_truth]/ood/color_attr",
+            "ShapesEval of the ground truth: color attribution, prompts held out",
+        ),
+    ],
+)
+def test_metrics_have_names_for_people(metric_id: str, label: str) -> None:
+    note = "stand-in features" if "effnet" in metric_id else ""
+    assert label_of(MetricValue(id=metric_id, value=0.1, direction="lower", n=9, note=note)) == label

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evaluation.reports import ReportContent, Strip, write_report
+from evaluation.reports.html import render_html
+from evaluation.results import Result, read_samples
+from evaluation.shapeseval import ShapesEvalResult
+
+VOID = {"meta", "img", "br", "line", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Checks that tags close in order, and keeps what a test asks about."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def page(report) -> Page:
+    return Page(render_html(report.result, report.content))
+
+
+def test_the_page_loads_nothing_from_elsewhere(report, page: Page) -> None:
+    for _, attrs in page.tags:
+        for name in ("src", "href", "srcset", "data", "poster"):
+            assert (attrs.get(name) or "data:").startswith("data:image/png;base64,"[:5])
+    assert not page.all("script")
+    assert not page.all("link")
+    text = render_html(report.result, report.content)
+    assert not re.search(r"url\(|@import|https?://", text)
+
+
+def test_pictures_in_the_page_are_the_images(report, page: Page) -> None:
+    first = report.content.grids[0].tiles[0]
+    source = next(attrs["src"] for attrs in page.all("img") if attrs["alt"] == first.caption)
+    decoded = Image.open(io.BytesIO(base64.b64decode(source.split(",")[1])))
+    np.testing.assert_array_equal(np.asarray(decoded), first.image)
+
+
+def test_the_page_is_readable_on_a_phone(page: Page) -> None:
+    assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.all("meta")
+
+
+def test_text_from_outside_is_escaped(report, page: Page) -> None:
+    assert "A <synthetic> run" in page.text
+    assert "<script>alert(1)</script>" in page.text  # as text: no script tag was found above
+    assert "<script>" not in render_html(report.result, report.content)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "27.2",  # the headline
+        "26.0 to 28.0",
+        "psnr[64px]: made up",  # a metric's note becomes a caveat
+        "Rendered shapes, not photographs.",
+        "Published numbers of other models",  # the paper's numbers are marked as such
+        "drawn with seed 5",
+        "color attribution",
+        "held out from training",
+        "samples against shuffled prompts (chance)",
+        "What goes wrong",
+        "vae/loss",
+        "ar/bit_accuracy per scale",
+        "1 more curves",
+        "0123456789abcdef with uncommitted changes",
+        "seed of sampling",
+        "bits used",
+        "4x4",
+    ],
+)
+def test_the_page_says(page: Page, words: str) -> None:
+    assert words in page.text
+
+
+def test_every_verdict_is_shown_under_its_image(report, page: Page) -> None:
+    tiles = [tile for grid in report.content.grids for tile in grid.tiles]
+    assert page.text.count("✓ ") == sum(tile.correct is True for tile in tiles)
+    assert page.text.count("✗ ") == sum(tile.correct is False for tile in tiles)
+    assert {tile.correct for tile in tiles} == {True, False}
+
+
+def test_an_empty_report_still_renders(report) -> None:
+    bare = Result(name="bare", metrics=(), provenance=report.result.provenance)
+    text = Page(render_html(bare, ReportContent(title="Nothing yet"))).text
+    assert "Nothing yet" in text
+    assert "Samples" not in text
+
+
+def test_a_report_directory_holds_everything(report, tmp_path: Path) -> None:
+    page = write_report(tmp_path, report.result, report.content)
+    assert page == tmp_path / "report.html"
+    assert Result.load(tmp_path) == report.result
+    arms = ShapesEvalResult.from_rows(read_samples(tmp_path))
+    assert arms["samples"].metrics() == report.content.shapeseval["samples"].metrics()
+    markdown = (tmp_path / "report.md").read_text()
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", markdown):
+        assert (tmp_path / picture).is_file()
+    assert len(list((tmp_path / "images").glob("*.png"))) == 4
+    assert "| color attribution | " in markdown
+    assert "Infinity-2B GenEval | 0.73 | Table 3" in markdown
+
+
+def test_a_report_can_be_written_twice(report, tmp_path: Path) -> None:
+    first = write_report(tmp_path, report.result, report.content).read_bytes()
+    assert write_report(tmp_path, report.result, report.content).read_bytes() == first
+
+
+def test_a_strip_needs_a_label_per_image() -> None:
+    with pytest.raises(ValueError, match="a label per image"):
+        Strip(caption="x", images=(np.zeros((4, 4, 3), np.uint8),), labels=())
