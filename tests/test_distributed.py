@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from infinity.distributed import all_reduce_mean
+from infinity.quantizers import BSQ, QuantizerConfig
 from infinity.quantizers.entropy import factorised_entropies
 
 
@@ -57,3 +58,17 @@ def test_entropy_over_two_ranks_is_that_of_one_process_with_the_whole_batch(
     for entropy in entropies:
         torch.testing.assert_close(entropy, expected.detach())
     torch.testing.assert_close(sum(grads) / 2, expected_grad)  # DDP averages gradients over ranks
+
+
+def test_quantizing_without_gradients_waits_for_no_other_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    quantizer, z = BSQ(QuantizerConfig(num_bits=4)).train(), torch.randn(1, 4, 2, 2)
+    calls: list[Tensor] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(dist, "is_initialized", lambda: True)
+        patch.setattr(dist, "get_world_size", lambda: 2)
+        patch.setattr(dist, "all_reduce", calls.append)
+        with torch.no_grad():
+            quantizer(z)
+        assert not calls, "one rank may draw a picture in the middle of training"
+        quantizer(z)
+        assert len(calls) == 1

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 from infinity.precision import full_precision
+from infinity.quantizers.config import QuantizerConfig
 from infinity.types import QuantizerOutput
 
 __all__ = ["Quantizer", "straight_through"]
@@ -15,10 +17,19 @@ __all__ = ["Quantizer", "straight_through"]
 class Quantizer(nn.Module, ABC):
     """Maps continuous features to codes that D bits name, one latent cell at a time."""
 
+    def __init__(self, config: QuantizerConfig) -> None:
+        super().__init__()
+        self.config = config
+
     def forward(self, z_BDHW: Tensor) -> QuantizerOutput:
         """Quantize in fp32, whatever autocast says: a rounded residual would flip bits."""
         with full_precision(z_BDHW.device):
             return self.quantize(z_BDHW.float())
+
+    @property
+    def learning(self) -> bool:
+        """Whether this is a training step; a preview amid training has no gradients, maybe no other ranks."""
+        return self.training and torch.is_grad_enabled()
 
     @abstractmethod
     def quantize(self, z_BDHW: Tensor) -> QuantizerOutput:

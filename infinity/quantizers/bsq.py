@@ -7,7 +7,6 @@ from torch import Tensor
 
 from infinity.quantizers.base import Quantizer, straight_through
 from infinity.quantizers.bits import bits_to_codes, codes_to_bits
-from infinity.quantizers.config import QuantizerConfig
 from infinity.quantizers.entropy import factorised_entropies
 from infinity.types import QuantizerOutput
 
@@ -20,16 +19,12 @@ class BSQ(Quantizer):
     No parameters and no table: cost and memory are O(d) per cell, entropy penalty included.
     """
 
-    def __init__(self, config: QuantizerConfig) -> None:
-        super().__init__()
-        self.config = config
-
     def quantize(self, z_BDHW: Tensor) -> QuantizerOutput:
         unit_BDHW = F.normalize(z_BDHW, dim=1)
         bits_BDHW = codes_to_bits(unit_BDHW)
         codes_BDHW = self.codes_from_bits(bits_BDHW)
         logits_BDHW = unit_BDHW * (4 * self.config.inv_temperature * self.config.num_bits**-0.5)
-        entropies = factorised_entropies(logits_BDHW, sync=self.training)
+        entropies = factorised_entropies(logits_BDHW, sync=self.learning)
         losses = {
             "commitment": F.mse_loss(unit_BDHW, codes_BDHW),
             "entropy_sample": entropies.sample,

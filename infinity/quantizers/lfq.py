@@ -8,7 +8,6 @@ from torch import Tensor
 
 from infinity.quantizers.base import Quantizer, straight_through
 from infinity.quantizers.bits import bits_to_codes, codes_to_bits, unpack_ids
-from infinity.quantizers.config import QuantizerConfig
 from infinity.quantizers.entropy import exact_entropies
 from infinity.types import QuantizerOutput
 
@@ -22,17 +21,13 @@ class LFQ(Quantizer):
     only rescales what the encoder has to put out.
     """
 
-    def __init__(self, config: QuantizerConfig) -> None:
-        super().__init__()
-        self.config = config
-
     def quantize(self, z_BDHW: Tensor) -> QuantizerOutput:
         bits_BDHW = codes_to_bits(z_BDHW)
         codes_BDHW = self.codes_from_bits(bits_BDHW)
         ids_V = torch.arange(2**self.config.num_bits, device=z_BDHW.device)
         codebook_VD = bits_to_codes(unpack_ids(ids_V, self.config.num_bits), dim=1)
         logits_NV = 2 * self.config.inv_temperature * z_BDHW.movedim(1, -1).flatten(0, 2) @ codebook_VD.T
-        entropies = exact_entropies(logits_NV, sync=self.training)
+        entropies = exact_entropies(logits_NV, sync=self.learning)
         losses = {
             "commitment": F.mse_loss(z_BDHW, codes_BDHW),
             "entropy_sample": entropies.sample,

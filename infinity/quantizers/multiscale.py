@@ -75,7 +75,7 @@ class MultiScaleResidual(nn.Module):
         self, num_scales: int, batch: int, generator: torch.Generator | None, device: torch.device
     ) -> Tensor | None:
         """(K, B) of 0 and 1: which samples keep the codes of which scale; None when all do."""
-        if not self.training or self.config.scale_depth_dropout == 0:
+        if not self.quantizer.learning or self.config.scale_depth_dropout == 0:
             return None
         if generator is None:
             raise ValueError("training with scale_depth_dropout draws random scales: pass a torch.Generator")

@@ -23,8 +23,7 @@ class VQ(Quantizer):
     """
 
     def __init__(self, config: QuantizerConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.codebook_VD = nn.Parameter(torch.empty(2**config.num_bits, config.num_bits))
         self.reset_parameters()
 
@@ -37,7 +36,7 @@ class VQ(Quantizer):
         similarity_NV = unit_BDHW.movedim(1, -1).flatten(0, 2) @ codebook_VD.T
         ids_BHW = similarity_NV.argmax(dim=1).view(z_BDHW[:, 0].shape)
         codes_BDHW = codebook_VD[ids_BHW].movedim(-1, 1)
-        entropies = exact_entropies(2 * self.config.inv_temperature * similarity_NV, sync=self.training)
+        entropies = exact_entropies(2 * self.config.inv_temperature * similarity_NV, sync=self.learning)
         losses = {
             "commitment": F.mse_loss(unit_BDHW, codes_BDHW.detach()),
             "codebook": F.mse_loss(codes_BDHW, unit_BDHW.detach()),

@@ -66,8 +66,9 @@ class VAE(nn.Module):
         """Images from summed codes: fp32, not clamped."""
         return self.decoder(features_BDHW).float()
 
+    @torch.no_grad()
     def tokenize(self, images_B3HW: Tensor, schedule: ScaleSchedule) -> MultiScaleCodes:
-        """Code images."""
+        """Code images, every scale of them even in training mode, without gradients."""
         return self.quantize(self.encode(images_B3HW), schedule)
 
     def detokenize(self, bits: Sequence[Tensor], schedule: ScaleSchedule) -> Tensor:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from infinity.quantizers import BSQ, QuantizerConfig, bits_to_codes, unpack_ids
+from infinity.quantizers import BSQ, LFQ, Quantizer, QuantizerConfig, bits_to_codes, unpack_ids
 
 SIX = BSQ(QuantizerConfig(num_bits=6))
 
@@ -74,6 +75,29 @@ def test_a_vanished_cell_has_all_bits_off_and_a_finite_gradient() -> None:
     sum(output.losses.values(), output.codes_BDHW.sum()).backward()
     assert z.grad is not None
     assert z.grad.isfinite().all()
+
+
+def saved_bytes(quantizer: Quantizer, num_bits: int) -> int:
+    """What a forward pass keeps for the backward pass."""
+    sizes: dict[int, int] = {}
+
+    def count(tensor: Tensor) -> Tensor:
+        sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        output = quantizer(torch.randn(1, num_bits, 8, 8, requires_grad=True))
+        quantizer.config.weigh(output.losses)
+    return sum(sizes.values())
+
+
+def test_memory_grows_with_the_bits_and_not_with_the_vocabulary() -> None:
+    """The paper's Table 3, for the tensors of the penalty."""
+    bsq = [saved_bytes(BSQ(QuantizerConfig(num_bits=d)), d) for d in (8, 16, 64)]
+    lfq = [saved_bytes(LFQ(QuantizerConfig(kind="lfq", num_bits=d)), d) for d in (8, 12)]
+    assert bsq[1] < 2.1 * bsq[0]
+    assert bsq[2] < 8.1 * bsq[0]
+    assert lfq[1] > 14 * lfq[0]
 
 
 def test_a_vocabulary_of_2_to_the_128_is_no_burden() -> None:

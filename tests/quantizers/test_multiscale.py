@@ -96,7 +96,10 @@ def test_stochastic_depth_is_for_training_only_and_asks_for_a_generator() -> Non
     quantizer, z = build(scale_depth_dropout=0.5), features()
     with pytest.raises(ValueError, match=r"pass a torch\.Generator"):
         quantizer.train()(z, SCHEDULE)
-    assert torch.equal(quantizer.eval()(z, SCHEDULE).features_BDHW, build()(z, SCHEDULE).features_BDHW)
+    full = build()(z, SCHEDULE).features_BDHW
+    with torch.no_grad():
+        assert torch.equal(quantizer.train()(z, SCHEDULE).features_BDHW, full), "a preview is no training"
+    assert torch.equal(quantizer.eval()(z, SCHEDULE).features_BDHW, full)
 
 
 def test_features_of_another_size_are_refused() -> None:
