@@ -13,6 +13,8 @@ import pytest
 from safetensors.torch import load_file
 from torch import Tensor
 
+from tests.parity.listing import recordings_folder
+
 
 class Recording(NamedTuple):
     """One file of recorded tensors."""
@@ -48,8 +50,7 @@ class Recordings:
 @pytest.fixture(scope="session")
 def recordings(pytestconfig: pytest.Config) -> Recordings:
     """``recordings["vae_d32"]`` is the :class:`Recording` of one file."""
-    given = pytestconfig.getoption("--recordings")
-    folder = Path(given) if given else pytestconfig.rootpath.parent / "shared" / "fixtures"
+    folder = recordings_folder(pytestconfig)
     if not (folder / "manifest.json").is_file():
         pytest.skip(f"no recorded tensors at {folder}; give their folder with --recordings DIR")
     return Recordings(folder)

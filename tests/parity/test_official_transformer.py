@@ -25,10 +25,9 @@ from infinity.schedules import PixelBudget, ScaleSchedule, paper_schedule
 from infinity.transformer import Infinity
 from infinity.types import TextStates
 from infinity.vae import VAE
+from tests.parity.listing import recorded_facts, recorded_transformers
 from tests.parity.test_official_vae import config_of as vae_config_of
 
-MODELS = ["inf_2b_like", "inf_rope1"]
-SAMPLED = ["inf_2b_like"]
 LOGITS = {"rtol": 0.0, "atol": 1e-4}
 
 
@@ -78,13 +77,28 @@ def one_logit(two_logits: Tensor) -> Tensor:
     return one - zero
 
 
-@pytest.fixture(scope="module", params=MODELS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Test every transformer that the manifest lists; sampling and decoding where they were recorded."""
+    models = recorded_transformers(metafunc.config)
+    sampled = [name for name, facts in models.items() if facts["ar"]]
+    decoded = [name for name in sampled if models[name]["vae"] in recorded_facts(metafunc.config)]
+    for fixture, names in (("pair", list(models)), ("sampled", sampled), ("decoded", decoded)):
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, names, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def pair(request: pytest.FixtureRequest, recordings: Any) -> Pair:
     return load(recordings[request.param])
 
 
-@pytest.fixture(scope="module", params=SAMPLED)
+@pytest.fixture(scope="module")
 def sampled(request: pytest.FixtureRequest, recordings: Any) -> Pair:
+    return load(recordings[request.param])
+
+
+@pytest.fixture(scope="module")
+def decoded(request: pytest.FixtureRequest, recordings: Any) -> Pair:
     return load(recordings[request.param])
 
 
@@ -211,8 +225,8 @@ def test_a_greedy_free_run_draws_the_recorded_bits(sampled: Pair, run: str) -> N
             break  # rounding may decide a bit here, and then all later ones
 
 
-def test_the_decoded_image_matches_to_one_grey_level(sampled: Pair, recordings: Any) -> None:
-    recording, _, schedule, patchify = sampled
+def test_the_decoded_image_matches_to_one_grey_level(decoded: Pair, recordings: Any) -> None:
+    recording, _, schedule, patchify = decoded
     vae_recording = recordings[recording.meta["config"]["vae"]]
     vae = VAE(vae_config_of(vae_recording)).eval()
     vae.load_state_dict(import_official_vae(vae_recording.state_dict(), vae.config))
