@@ -178,8 +178,8 @@ class ARModule(SuiteModule):
         super().on_load_checkpoint(checkpoint)
         if checkpoint["vae_sha256"] != self._vae_sha256:
             raise ValueError(
-                f"the checkpoint was trained on another tokenizer than the one in {self.vae_directory}; its bits "
-                "mean nothing to the transformer. Point model.vae to the right one"
+                f"the checkpoint was trained on another tokenizer than the one in {self.vae_directory}, "
+                "whose bits mean something else; point model.vae to the right one"
             )
 
     @torch.no_grad()

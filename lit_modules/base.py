@@ -49,7 +49,7 @@ class SuiteModule(L.LightningModule):
 
     @property
     def num_steps(self) -> int:
-        """Optimizer steps behind the weights; the trainer itself counts from 0 again when it only evaluates."""
+        """Optimizer steps behind the weights; the trainer counts from 0 when it only evaluates."""
         return max(self.global_step, self._loaded_steps)
 
     # Randomness

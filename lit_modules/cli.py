@@ -13,6 +13,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from datamodules.module import ImageTextDataModule
 from infinity.schedules import Resolution
@@ -67,6 +68,9 @@ class SuiteCLI(LightningCLI):
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        self.config = parser.parse_args(args)
+
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
         run = config.trainer.default_root_dir
@@ -75,8 +79,12 @@ class SuiteCLI(LightningCLI):
                 "trainer.default_root_dir names the directory of the run; set it, e.g. to runs/vae/try1"
             )
         last = last_checkpoint(run)
+        if self.subcommand != "fit" and not config.ckpt_path:
+            raise ValueError(
+                f"{self.subcommand} needs a trained model; name its --ckpt_path, a file or `last`"
+            )
         if config.ckpt_path == "last":
-            config.ckpt_path = str(last) if last.exists() else None
+            config.ckpt_path = None if self.subcommand == "fit" and not last.exists() else str(last)
         elif self.subcommand == "fit" and config.ckpt_path is None and last.exists():
             raise ValueError(
                 f"{run} holds a run already ({last}); go on with it by --ckpt_path last, "
@@ -103,10 +111,10 @@ class SuiteCLI(LightningCLI):
         return super().instantiate_trainer(**kwargs)
 
 
-def train(model: str, argv: list[str]) -> SuiteCLI:
+def train(model: str, argv: list[str], cli_class: type[SuiteCLI] = SuiteCLI) -> SuiteCLI:
     """Run one training or evaluation and return its parts."""
     subparsers = {name: dict(_PARSER) for name in SuiteCLI.subcommands()}
-    return SuiteCLI(
+    return cli_class(
         MODELS[model],
         ImageTextDataModule,
         args=argv,
@@ -119,7 +127,7 @@ def train(model: str, argv: list[str]) -> SuiteCLI:
             "log_every_n_steps": 10,
             "num_sanity_val_steps": 0,
             "use_distributed_sampler": False,  # the data module knows its rank
-            "inference_mode": False,  # its tensors would stay in the core's caches, and training can't use them
+            "inference_mode": False,  # its tensors would stay in caches, and training can't use them
             "enable_model_summary": False,
         },
     )
@@ -140,7 +148,7 @@ def main(argv: list[str]) -> int:
         if command not in MODELS:
             raise ValueError(f"unknown command {command!r}; expected one of {', '.join([*MODELS, 'demo'])}")
         train(command, rest)
-    except (ValueError, FileNotFoundError, ArgumentError) as error:
+    except (ValueError, FileNotFoundError, ArgumentError, MisconfigurationException) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return 1
     return 0
@@ -152,7 +160,6 @@ def _quiet() -> None:
     for library in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
     for message in (
-        ".*LightningCLI's args parameter.*",
         ".*does not have many workers.*",
         ".*IterableDataset.*__len__.*",
         ".*smaller than the logging interval.*",

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from infinity.quantizers.config import QuantizerConfig
+from infinity.text import HashingTextConfig, HashingTextEncoder
+from infinity.types import ImageTextBatch
+from infinity.vae import VAE, VAEConfig
+from lit_modules.frozen import FrozenEncoders, TensorCache
+
+
+class Rows:
+    """Computes row i of a table and remembers which rows it was asked for."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+        self.asked: list[list[str]] = []
+
+    def __call__(self, missing: list[int]) -> Tensor:
+        self.asked.append([self.names[i] for i in missing])
+        return torch.stack([torch.full((4,), float(ord(self.names[i]))) for i in missing])
+
+
+def test_the_cache_computes_only_what_it_lacks_and_keeps_the_order() -> None:
+    cache = TensorCache(budget_bytes=1000)
+    first, second = Rows(["b", "a"]), Rows(["a", "c", "b"])
+    cache.stack(first.names, first)
+    rows = cache.stack(second.names, second)
+    assert first.asked == [["b", "a"]]
+    assert second.asked == [["c"]]
+    assert rows[:, 0].tolist() == [ord("a"), ord("c"), ord("b")]
+
+
+def test_the_cache_never_exceeds_its_budget_and_stays_right() -> None:
+    cache = TensorCache(budget_bytes=2 * 16)
+    for _ in range(2):
+        rows = Rows(["a", "b", "c"])
+        values = cache.stack(rows.names, rows)
+        assert values[:, 0].tolist() == [97, 98, 99]
+    assert len(cache) == 2
+    assert cache.num_bytes == 32
+    assert rows.asked == [["c"]]
+
+
+def encoders(cache_bytes: int) -> FrozenEncoders:
+    config = VAEConfig(
+        quantizer=QuantizerConfig(num_bits=4),
+        base_channels=32,
+        encoder_multipliers=(1,),
+        decoder_multipliers=(1,),
+        num_res_blocks=1,
+        stem_patch=4,
+    )
+    text = HashingTextEncoder(HashingTextConfig(width=16, max_len=8))
+    return FrozenEncoders(VAE(config), text, cache_bytes)
+
+
+def test_cached_features_are_bit_for_bit_what_was_computed_first() -> None:
+    frozen = encoders(cache_bytes=2**20)
+    images = torch.rand(3, 3, 16, 16) * 2 - 1
+    batch = ImageTextBatch(images, ["one", "two", "three"], ["k1", "k2", "k3"], 1.0)
+    first = frozen.features(batch)
+    again = frozen.features(batch._replace(images_B3HW=torch.zeros_like(images)))
+    assert torch.equal(again, first)
+    assert torch.equal(first, encoders(0).features(batch)) is False  # other weights, so not a constant
+
+
+def test_frozen_networks_have_no_gradients() -> None:
+    frozen = encoders(cache_bytes=0)
+    batch = ImageTextBatch(torch.zeros(1, 3, 16, 16), ["one"], ["k1"], 1.0)
+    assert not frozen.features(batch).requires_grad
+    assert not any(p.requires_grad for p in frozen.vae.parameters())
