@@ -49,7 +49,8 @@ def _typed(name: str, hint: Any, value: Any) -> Any:
     else:
         matches = _fits(hint, value)
     if not matches:
-        raise ValueError(f"{name} must be {getattr(hint, '__name__', hint)}, got {value!r}")
+        expected = " or ".join(map(repr, options)) if origin is Literal else getattr(hint, "__name__", hint)
+        raise ValueError(f"{name} must be {expected}, got {value!r}")
     return value
 
 
