@@ -114,7 +114,7 @@ def read_member(descriptor: int, member: Member) -> bytes | None:
         return None
     data = os.pread(descriptor, member.num_bytes, member.start)
     if len(data) != member.num_bytes:
-        raise BrokenSampleError(f"its shard ends {member.num_bytes - len(data)} bytes too early")
+        raise BrokenSampleError("its shard is cut short")
     return data
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -10,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from lightning.pytorch import LightningDataModule
 
-from datamodules.bucketing import assign_buckets, plan_evaluation, plan_training
+from datamodules.bucketing import BatchPlan, assign_buckets, plan_evaluation, plan_training
 from datamodules.index import ShardIndex
-from datamodules.stream import BatchReader, BatchStream, FaultCounter, Position
+from datamodules.stream import BatchReader, BatchStream, FaultCounter, Position, Requests
 from infinity.schedules import Resolution
 
 __all__ = ["ImageTextDataModule"]
@@ -85,6 +86,10 @@ class ImageTextDataModule(LightningDataModule):
         self._position = Position()
         self._resumed: dict[str, Any] | None = None
         self._indices: dict[str, ShardIndex] = {}
+        self._streams: list[BatchStream] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_streams": []}  # workers belong to one process
 
     def setup(self, stage: str | None = None) -> None:
         """Open and check the indices that a stage needs: all shards there and whole, images large enough."""
@@ -93,6 +98,11 @@ class ImageTextDataModule(LightningDataModule):
             split = self.splits[role]
             if split not in self._indices:
                 self._indices[split] = self._open(split)
+
+    def teardown(self, stage: str | None = None) -> None:
+        """End the workers."""
+        while self._streams:
+            self._streams.pop().close()
 
     def train_dataloader(self) -> BatchStream:
         index, buckets = self._split("train")
@@ -193,22 +203,27 @@ class ImageTextDataModule(LightningDataModule):
         plan = plan_evaluation(buckets, self.global_batch_size, num_ranks=self.num_ranks)
         return self._stream(role, index, lambda epoch: plan, None)
 
-    def _stream(self, role: str, index: ShardIndex, plan: Any, position: Position | None) -> BatchStream:
-        reader = BatchReader(
-            index, self.resolution, keep_size=position is not None, max_pixels=self.max_pixels
-        )
-        return BatchStream(
-            reader,
-            plan,
+    def _stream(
+        self, role: str, index: ShardIndex, plan: Callable[[int], BatchPlan], position: Position | None
+    ) -> BatchStream:
+        training = position is not None
+        stream = BatchStream(
+            BatchReader(index, self.resolution, keep_size=training, max_pixels=self.max_pixels),
+            Requests(
+                plan,
+                self.resolution.aspect_ratios,
+                rank=self.rank,
+                num_ranks=self.num_ranks,
+                position=position,
+            ),
             FaultCounter(self.splits[role], len(index), self.max_bad_fraction),
-            rank=self.rank,
-            num_ranks=self.num_ranks,
-            position=position,
             num_workers=self.num_workers,
             prefetch=self.prefetch,
             worker_context=self.worker_context,
         )
+        self._streams.append(stream)
+        return stream
 
 
-def _training_plan(buckets: np.ndarray, global_batch: int, seed: int, epoch: int) -> Any:
+def _training_plan(buckets: np.ndarray, global_batch: int, seed: int, epoch: int) -> BatchPlan:
     return plan_training(buckets, global_batch, seed=seed, epoch=epoch)

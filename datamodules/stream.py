@@ -21,7 +21,15 @@ from datamodules.index import SampleRow, ShardIndex, read_member
 from infinity.schedules import Resolution, nearest_aspect_ratio
 from infinity.types import ImageTextBatch
 
-__all__ = ["BatchReader", "BatchRequest", "BatchStream", "FaultCounter", "LoadedBatch", "Position"]
+__all__ = [
+    "BatchReader",
+    "BatchRequest",
+    "BatchStream",
+    "FaultCounter",
+    "LoadedBatch",
+    "Position",
+    "Requests",
+]
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +46,8 @@ class BatchRequest(NamedTuple):
 
 class LoadedBatch(NamedTuple):
     batch: ImageTextBatch
-    num_read: int
-    broken: list[tuple[str, str]]  # (key, cause)
+    num_read: int  # samples tried
+    broken: list[tuple[str, str]]  # (key, cause) of those that failed
 
 
 class _Loaded(NamedTuple):
@@ -84,7 +92,7 @@ class BatchReader(Dataset[LoadedBatch]):
             samples.append(self._substitute(request.samples[0], request.aspect_ratio, broken))
         keys, captions, pixels = (list(column) for column in zip(*samples, strict=True))
         batch = ImageTextBatch(_to_float(pixels), captions, keys, request.aspect_ratio)
-        return LoadedBatch(batch, len(request.samples), broken)
+        return LoadedBatch(batch, len(samples) + len(broken), broken)
 
     def _load(self, row: SampleRow, aspect_ratio: float, broken: list[tuple[str, str]]) -> _Loaded | None:
         try:
@@ -166,65 +174,83 @@ class FaultCounter:
             )
 
 
-class BatchStream:
-    """An iterable over batches, for a Trainer or a plain loop.
+class Requests(Sampler[BatchRequest]):
+    """One rank's parts of the coming global batches, as many as an epoch has.
 
-    With a `position` it goes through the endless sequence of epochs: every iteration starts where the last
-    one stopped and lasts one epoch's number of batches. Without one, every iteration is epoch 0 from its
-    start.
+    With a `position` they continue the endless sequence of epochs from there; without, they are epoch 0.
 
     Args:
         plan: the global batches of an epoch.
+    """
+
+    def __init__(
+        self,
+        plan: Callable[[int], BatchPlan],
+        aspect_ratios: tuple[float, ...],
+        *,
+        rank: int = 0,
+        num_ranks: int = 1,
+        position: Position | None = None,
+    ) -> None:
+        self.plan = lru_cache(maxsize=1)(plan)
+        self.aspect_ratios = aspect_ratios
+        self.rank = rank
+        self.num_ranks = num_ranks
+        self.position = position
+        self._num_batches = len(self.plan(0))  # the same in every epoch
+
+    def __len__(self) -> int:
+        return self._num_batches
+
+    def __iter__(self) -> Iterator[BatchRequest]:
+        start = self.position.batches if self.position else 0
+        for number in range(start, start + len(self)):
+            epoch, step = divmod(number, len(self))
+            plan = self.plan(epoch)
+            samples = rank_slice(plan.batch(step), self.rank, self.num_ranks)
+            yield BatchRequest(self.aspect_ratios[plan.buckets[step]], tuple(samples.tolist()))
+
+
+class BatchStream:
+    """An iterable over batches, for a Trainer or a plain loop.
+
+    Every iteration lasts one epoch's number of batches; in training it starts where the last one stopped.
+
+    Args:
         prefetch: batches that each worker keeps ready.
     """
 
     def __init__(
         self,
         reader: BatchReader,
-        plan: Callable[[int], BatchPlan],
+        requests: Requests,
         faults: FaultCounter,
         *,
-        rank: int = 0,
-        num_ranks: int = 1,
-        position: Position | None = None,
         num_workers: int = 0,
         prefetch: int = 2,
         worker_context: str | None = None,
     ) -> None:
         self.reader = reader
-        self.plan = lru_cache(maxsize=1)(plan)
+        self.requests = requests
         self.faults = faults
-        self.rank = rank
-        self.num_ranks = num_ranks
-        self.position = position
         self.num_workers = num_workers
         self.prefetch = prefetch
         self.worker_context = worker_context
 
     def __len__(self) -> int:
-        return self._num_batches
+        return len(self.requests)
 
     def __iter__(self) -> Iterator[ImageTextBatch]:
+        position = self.requests.position
         for loaded in self._loader:
             self.faults.add(loaded)
-            if self.position is not None:
-                # before the batch is used: a checkpoint made after its step counts it
-                self.position.batches += 1
+            if position is not None:
+                position.batches += 1  # before its use: a checkpoint made after the step counts the batch
             yield loaded.batch
 
-    def requests(self) -> Iterator[BatchRequest]:
-        """This rank's parts of the coming global batches."""
-        start = self.position.batches if self.position else 0
-        for number in range(start, start + len(self)):
-            epoch, step = divmod(number, len(self))
-            plan = self.plan(epoch)
-            samples = rank_slice(plan.batch(step), self.rank, self.num_ranks)
-            ratio = self.reader.resolution.aspect_ratios[plan.buckets[step]]
-            yield BatchRequest(ratio, tuple(samples.tolist()))
-
-    @cached_property
-    def _num_batches(self) -> int:
-        return len(self.plan(0))
+    def close(self) -> None:
+        """End the workers; another iteration starts new ones."""
+        self.__dict__.pop("_loader", None)
 
     @cached_property
     def _loader(self) -> DataLoader[LoadedBatch]:
@@ -238,23 +264,12 @@ class BatchStream:
         return DataLoader(
             self.reader,
             batch_size=None,  # a request is a batch already
-            sampler=_Requests(self),
+            sampler=self.requests,
             num_workers=self.num_workers,
             collate_fn=_unchanged,
             pin_memory=torch.cuda.is_available(),
             **workers,
         )
-
-
-class _Requests(Sampler[BatchRequest]):
-    def __init__(self, stream: BatchStream) -> None:
-        self.stream = stream
-
-    def __iter__(self) -> Iterator[BatchRequest]:
-        return self.stream.requests()
-
-    def __len__(self) -> int:
-        return len(self.stream)
 
 
 def _unchanged(loaded: LoadedBatch) -> LoadedBatch:

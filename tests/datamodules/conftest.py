@@ -40,9 +40,9 @@ def make_module(shared_root: Path) -> Callable[..., ImageTextDataModule]:
     return make
 
 
-def write_tar(path: Path, files: dict[str, bytes]) -> None:
+def write_tar(path: Path, files: dict[str, bytes] | list[tuple[str, bytes]]) -> None:
     with tarfile.open(path, "w") as tar:
-        for name, data in files.items():
+        for name, data in files.items() if isinstance(files, dict) else files:
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
