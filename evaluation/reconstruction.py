@@ -52,13 +52,12 @@ def evaluate_reconstruction(
         )
     for scale, bits in enumerate(bits_per_scale, start=1):
         usage = bit_usage(bits)
-        knobs = f"[min={MIN_SHARE}]"
-        metrics += [
-            MetricValue(
-                id=f"bit_usage{knobs}/scale_{scale:02d}", value=usage.usage, direction="higher", n=num
-            ),
-            MetricValue(id=f"bit_entropy/scale_{scale:02d}", value=usage.entropy, direction="higher", n=num),
-        ]
+        for name, value in (
+            (f"bit_usage[min={MIN_SHARE},{size}]", usage.usage),
+            (f"bit_entropy[{size}]", usage.entropy),
+        ):
+            metric_id = f"{name}/scale_{scale:02d}"
+            metrics.append(MetricValue(id=metric_id, value=value, direction="higher", n=num))
     return metrics
 
 

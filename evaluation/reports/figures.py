@@ -17,9 +17,10 @@ __all__ = ["Panel", "Series", "history_panels", "line_chart"]
 WIDTH, HEIGHT = 380, 220
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 26
 MAX_POINTS = 300
+MAX_LEGEND = 12
+PER = " per "
 COLORS = ("#2f6f9f", "#c4622d", "#4d7c3a", "#8a5a9e", "#a08020", "#6b7280")
 COARSE, FINE = np.array([214, 178, 94]), np.array([32, 72, 110])  # ends of the ramp for scales
-PER_SCALE = " per scale"
 MAIN_QUANTITIES = ("loss", "bit_ce", "nll", "bit_accuracy", "psnr", "reconstruction")
 
 
@@ -41,6 +42,11 @@ class Panel:
     svg: str
     is_main: bool
 
+    @property
+    def legend(self) -> tuple[Series, ...]:
+        """All curves, or the ends of the ramp where they are many."""
+        return self.series if len(self.series) <= MAX_LEGEND else (self.series[0], self.series[-1])
+
 
 def history_panels(history: History) -> list[Panel]:
     """One chart per quantity: train and val together, scales together; curves of one point are left out."""
@@ -52,9 +58,12 @@ def history_panels(history: History) -> list[Panel]:
             grouped.setdefault(title, {})[label] = finite
     panels = []
     for title, curves in grouped.items():
-        colors = _colors(list(curves))
-        series = tuple(Series(label, curves[label], colors[label]) for label in sorted(curves))
-        is_main = title.removesuffix(PER_SCALE).split("/")[-1] in MAIN_QUANTITIES
+        labels = sorted(curves, key=lambda label: (len(label), label))  # scale 2 before scale 10
+        colors = _ramp(len(labels)) if PER in title else COLORS * len(labels)
+        series = tuple(
+            Series(label, curves[label], color) for label, color in zip(labels, colors, strict=False)
+        )
+        is_main = title.split(f"{PER}scale")[0].split("/")[-1] in MAIN_QUANTITIES
         panels.append(Panel(title, series, line_chart(series, title), is_main))
     return sorted(panels, key=lambda panel: (panel.title.split("/")[0], not panel.is_main, panel.title))
 
@@ -97,21 +106,17 @@ def line_chart(series: Sequence[Series], title: str) -> str:
 def _place(name: str) -> tuple[str, str]:
     """Chart and curve that a logged name belongs to."""
     parts = name.split("/")
-    scale = parts.pop() if parts[-1].startswith("scale_") else ""
     split = next((part for part in parts if part in ("train", "val", "test")), "")
-    quantity = [part for part in parts if part != split]
-    label = " ".join(filter(None, [split, words(scale)]))
-    return "/".join(quantity) + (PER_SCALE if scale else ""), label
+    parts = [part for part in parts if part != split]
+    kind, _, number = parts[-1].rpartition("_")
+    if kind in ("scale", "bit") and number.isdigit() and len(parts) > 1:
+        return f"{'/'.join(parts[:-1])}{PER}{kind}" + (f", {split}" if split else ""), words(parts[-1])
+    return "/".join(parts), split
 
 
-def _colors(labels: list[str]) -> dict[str, str]:
-    if not any("scale" in label for label in labels):
-        return dict(zip(sorted(labels), COLORS * len(labels), strict=False))
-    numbers = {label: int(label.split()[-1]) for label in labels}
-    span = max(max(numbers.values()) - min(numbers.values()), 1)
-    shares = {label: (number - min(numbers.values())) / span for label, number in numbers.items()}
-    mixed = {label: (1 - share) * COARSE + share * FINE for label, share in shares.items()}
-    return {label: "#{:02x}{:02x}{:02x}".format(*(int(v) for v in rgb)) for label, rgb in mixed.items()}
+def _ramp(num: int) -> list[str]:
+    shares = np.linspace(0, 1, num)[:, None]
+    return ["#{:02x}{:02x}{:02x}".format(*map(int, rgb)) for rgb in (1 - shares) * COARSE + shares * FINE]
 
 
 def _thin(points: Sequence[tuple[int, float]]) -> np.ndarray:

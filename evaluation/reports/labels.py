@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evaluation.results import MetricValue
+from evaluation.shapeseval.results import VERIFIER_VERSION
 
 __all__ = [
     "default_headline",
@@ -84,7 +85,9 @@ def format_cell(value: str | float | int | None) -> str:
 
 
 def default_headline(metrics: tuple[MetricValue, ...]) -> tuple[str, ...]:
-    """The model's overall scores and the reconstruction quality."""
-    overall = [m.id for m in metrics if m.id.startswith("shapeseval[") and m.id.endswith("/overall")]
+    """The model's overall scores, its ceiling and chance, and the reconstruction quality."""
+    model = f"verifier={VERIFIER_VERSION}]"
+    places = (f"{model}/id", f"{model}/ood", ",reconstructions]/id", ",shuffled_prompts]/id")
+    overall = [m.id for place in places for m in metrics if m.id.endswith(f"{place}/overall")]
     quality = [m.id for m in metrics if m.id.split("[")[0] in ("psnr", "ssim", "rfid")]
     return (*overall, *quality) or tuple(m.id for m in metrics[:6])

@@ -27,7 +27,7 @@ CORE_DEPTH = 2
 # Share of a region's core that one colour must hold to be an object of its own.
 SEED_SHARE = 0.06
 # A band within this distance of a seed (90 % of it), whose colour is a mixture of the seed's with the
-# background (sRGB distance from the line between them), is the seed's soft rim or its JPEG-like ringing.
+# background (sRGB distance from the line through them; it may overshoot), is the seed's soft rim or ringing.
 RIM_REACH = 8.0
 RIM_RESIDUAL = 36.0
 # From an object's inmost point to its edge: thinner things are halos. ShapesWorld's thinnest ring has 2.9.
@@ -157,7 +157,7 @@ def _is_rim(
         return False
     color = strongest_color(rgb[seed & core], background)
     share, residual = _mixture(np.median(rgb[candidate], axis=0), color, background)
-    return bool(0 < share < 0.95 and residual < RIM_RESIDUAL)
+    return bool(share < 0.95 and residual < RIM_RESIDUAL)
 
 
 def _mixture(rgb: np.ndarray, color: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -22,10 +22,10 @@ def test_ids_carry_size_extractor_and_number() -> None:
         "psnr[24px]",
         "ssim[gauss11,24px]",
         "rfid[random-conv-8,seed=0,24px,N=6]",
-        "bit_usage[min=0.01]/scale_01",
-        "bit_entropy/scale_01",
-        "bit_usage[min=0.01]/scale_02",
-        "bit_entropy/scale_02",
+        "bit_usage[min=0.01,24px]/scale_01",
+        "bit_entropy[24px]/scale_01",
+        "bit_usage[min=0.01,24px]/scale_02",
+        "bit_entropy[24px]/scale_02",
     ]
     assert [metric.direction for metric in metrics[:3]] == ["higher", "higher", "lower"]
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from evaluation.reports.figures import TOP, Series, history_panels, line_chart
-from evaluation.reports.labels import format_number, label_of
+from evaluation.reports.labels import default_headline, format_number, label_of
 from evaluation.results import MetricValue
 
 
@@ -16,12 +16,21 @@ def points_of(svg: str) -> list[list[tuple[float, float]]]:
 
 def test_train_and_val_share_a_chart_and_scales_another() -> None:
     curve = [(0, 1.0), (10, 0.5)]
-    names = ["vae/train/loss", "vae/val/loss", "val/bit_accuracy/scale_01", "val/bit_accuracy/scale_02"]
+    names = ["vae/train/loss", "vae/val/loss", "val/bit_accuracy/scale_10", "val/bit_accuracy/scale_02"]
     panels = {panel.title: panel for panel in history_panels(dict.fromkeys(names, curve))}
-    assert panels.keys() == {"vae/loss", "bit_accuracy per scale"}
-    assert [one.label for one in panels["vae/loss"].series] == ["train", "val"]
-    assert [one.label for one in panels["bit_accuracy per scale"].series] == ["val scale 1", "val scale 2"]
+    assert panels.keys() == {"vae/loss", "bit_accuracy per scale, val"}
+    assert [one.label for one in panels["vae/loss"].series] == ["val", "train"]
+    assert [one.label for one in panels["bit_accuracy per scale, val"].series] == ["scale 2", "scale 10"]
     assert all(panel.is_main for panel in panels.values())
+
+
+def test_charts_of_many_bits_are_no_main_ones_and_have_a_short_legend() -> None:
+    history = {f"train/bit_accuracy/bit_{k:02d}": [(0, 0.5), (10, 0.6)] for k in range(32)}
+    (panel,) = history_panels(history)
+    assert panel.title == "bit_accuracy per bit, train"
+    assert not panel.is_main
+    assert [one.label for one in panel.legend] == ["bit 0", "bit 31"]
+    assert len({one.color for one in panel.series}) > 25
 
 
 def test_curves_that_say_nothing_are_left_out() -> None:
@@ -62,13 +71,22 @@ def test_numbers_are_short(value: float, text: str) -> None:
     assert format_number(value) == text
 
 
+def test_the_headline_is_the_model_its_ceiling_chance_and_the_reconstruction(report) -> None:
+    assert default_headline(report.result.metrics) == (
+        "shapeseval[basic,64px,verifier=1]/id/overall",
+        "shapeseval[basic,64px,verifier=1]/ood/overall",
+        "shapeseval[basic,64px,verifier=1,shuffled_prompts]/id/overall",
+        "psnr[64px]",
+    )
+
+
 @pytest.mark.parametrize(
     ("metric_id", "label"),
     [
         ("psnr[64px]", "Reconstruction PSNR (dB)"),
         ("rfid[effnet-lite0@128,64px,N=9]", "Reconstruction Fréchet distance, stand-in features"),
         ("rfid[inception-6726825d,tf1-bilinear-299,256px,N=9]", "Reconstruction rFID"),
-        ("bit_usage[min=0.01]/scale_03", "Bits in use, scale 3"),
+        ("bit_usage[min=0.01,64px]/scale_03", "Bits in use, scale 3"),
         ("shapeseval[basic,64px,verifier=1]/id/overall", "ShapesEval: prompts as in training"),
         (
             "shapeseval[basic,64px,verifier=1,ground_truth]/ood/color_attr",

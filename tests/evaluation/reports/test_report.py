@@ -94,7 +94,7 @@ def test_text_from_outside_is_escaped(report, page: Page) -> None:
         "samples against shuffled prompts (chance)",
         "What goes wrong",
         "vae/loss",
-        "ar/bit_accuracy per scale",
+        "ar/bit_accuracy per scale, val",
         "1 more curves",
         "0123456789abcdef with uncommitted changes",
         "seed of sampling",

@@ -63,6 +63,15 @@ def test_rims_are_not_objects(sigma: float) -> None:
     assert names(ShapeDetector(world)(image)) == [("black", "square"), ("red", "circle")]
 
 
+def test_overshoot_around_objects_is_no_object() -> None:
+    """Sharpened edges, as in ringing: a bright halo around dark objects."""
+    world = ring_world()
+    image = draw(world, ("square", "black", 18, 20, 10), ("circle", "blue", 45, 42, 11)).astype(np.float32)
+    image += 1.5 * (image - cv2.GaussianBlur(image, (0, 0), 2.0))
+    darker = np.clip(image - 40, 0, 255).astype(np.uint8)
+    assert names(ShapeDetector(world)(darker)) == [("black", "square"), ("blue", "circle")]
+
+
 def test_touching_objects_of_two_colours_are_split() -> None:
     world = ring_world()
     found = ShapeDetector(world)(draw(world, ("circle", "red", 22, 32, 10), ("circle", "blue", 42, 32, 10)))
