@@ -211,8 +211,9 @@ def _composite(
 ) -> Image.Image:
     longest = size * rng.uniform(0.8, 0.95)
     shape = tuple(max(1, round(side * longest / max(picture.size))) for side in picture.size)
-    # resized with premultiplied alpha: the hidden colour of transparent pixels must not bleed into the rim
-    small = picture.convert("RGBa").resize(shape, Image.Resampling.LANCZOS).convert("RGBA")
+    # resized with premultiplied alpha: the hidden colour of transparent pixels must not bleed into the rim,
+    # and with a filter that doesn't overshoot, which would fringe it
+    small = picture.convert("RGBa").resize(shape, Image.Resampling.HAMMING).convert("RGBA")
     red, green, blue = (min(max(value + rng.randint(-6, 6), 0), 255) for value in background)
     canvas = Image.new("RGB", (size, size), (red, green, blue))
     canvas.paste(small, ((size - shape[0]) // 2, (size - shape[1]) // 2), small)

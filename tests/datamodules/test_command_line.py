@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from datamodules.__main__ import main
+
+SMALL = ["--size=32", "--num_train=12", "--num_val=3", "--prompts_per_task=1", "--num_workers=1"]
+
+
+def test_prepare_takes_the_directory_first_and_says_what_it_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prepare", "shapesworld", str(tmp_path / "a"), *SMALL]) == 0
+    assert "train: 12 samples, val: 3 samples" in capsys.readouterr().out
+    assert json.loads((tmp_path / "a" / "dataset.json").read_text())["complete"]
+
+
+def test_a_config_file_names_source_and_options_and_the_command_line_wins(tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        f"source: shapesworld\nout: {tmp_path / 'a'}\ntier: full\nnum_val: 99\nmix: {{colors: 1}}\n"
+    )
+    assert main(["prepare", "--config", str(config), *SMALL]) == 0
+    made = json.loads((tmp_path / "a" / "dataset.json").read_text())
+    assert (made["tier"], made["num_val"], made["mix"]) == ("full", 3, {"colors": 1.0})
+
+
+def test_pack_and_index_work_on_a_users_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for k in range(12):
+        Image.new("RGB", (9, 9)).save(folder / f"{k}.png")
+        if k:
+            (folder / f"{k}.txt").write_text("words")
+    assert main(["pack", str(folder), str(tmp_path / "out"), "--val_fraction=0", "--num_workers=1"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "train: 11 samples\n"
+    assert "left out of train: 0.png: no caption" in captured.err
+    assert main(["index", str(tmp_path / "out" / "train"), "--val_fraction=0.5", "--num_workers=1"]) == 0
+    assert (tmp_path / "out" / "train" / "val" / "index.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prepare"], "prepare takes one of shapesworld, emoji, got none"),
+        (["prepare", "coco", "OUT"], "prepare takes one of shapesworld, emoji, got coco"),
+        (["prepare", "shapesworld", "OUT", "--size=50"], "size must be a multiple of 16 from 32 on, got 50"),
+        (["unpack"], "the commands are prepare, pack and index, got 'unpack'"),
+        (["index", "OUT"], "no .tar shards in"),
+        (["prepare", "--config", "OUT/none.yaml"], "No such file or directory"),
+    ],
+)
+def test_errors_are_one_sentence_and_a_code(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([argument.replace("OUT", str(tmp_path / "out")) for argument in arguments]) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("error: ")
+    assert message in lines[-1]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("line", ["num_trains: 3", "tier: easy", "mix: {color: 1}"])
+def test_wrong_keys_and_values_of_a_config_file_are_errors(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "c.yaml").write_text(f"source: shapesworld\nout: {tmp_path / 'a'}\n{line}\n")
+    with pytest.raises(SystemExit) as stopped:
+        main(["prepare", "--config", str(tmp_path / "c.yaml")])
+    assert stopped.value.code != 0
+    assert line.split(":")[0] in capsys.readouterr().err
+
+
+def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert "python -m datamodules prepare shapesworld OUT" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["prepare", "emoji", "--help"])
+    assert "example: python -m datamodules prepare emoji data/emoji --size 64" in capsys.readouterr().out

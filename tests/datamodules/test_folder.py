@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from datamodules.folder import folder_dataset
+from datamodules.index import ShardIndex, read_member
+from datamodules.packing import pack_dataset
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    (folder / "deep").mkdir(parents=True)
+    for k in range(20):
+        Image.new("RGB", (10 + k, 12)).save(folder / "deep" / f"photo {k}.v2.jpg")
+        (folder / "deep" / f"photo {k}.v2.txt").write_text(f"picture {k}")
+    Image.new("RGB", (7, 7)).save(folder / "plain.PNG")
+    (folder / "plain.json").write_text('{"caption": "from json", "author": "me"}')
+    return folder
+
+
+def test_images_are_packed_as_they_are_with_their_captions(pictures: Path, tmp_path: Path) -> None:
+    result = pack_dataset(tmp_path / "out", folder_dataset(pictures, val_fraction=0.0))
+    assert result["counts"] == {"train": 21}
+    index = ShardIndex.load(tmp_path / "out" / "train")
+    rows = {index[k].key: index[k] for k in range(len(index))}
+    assert all("." not in key for key in rows)
+    row = rows["plain"]
+    with index.shard_path(row.shard).open("rb") as file:
+        assert read_member(file.fileno(), row.image) == (pictures / "plain.PNG").read_bytes()
+        record = json.loads(read_member(file.fileno(), row.meta) or b"")
+    assert (record["caption"], record["author"], record["width"]) == ("from json", "me", 7)
+    assert sorted(index.widths.tolist()) == [7, *range(10, 30)]
+
+
+def test_names_that_differ_in_punctuation_only_stay_apart(tmp_path: Path) -> None:
+    for name in ("a b.png", "a_b.png", "a.b.png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+        (tmp_path / name).with_suffix(".txt").write_text(name)
+    source = folder_dataset(tmp_path, val_fraction=0.0).splits["train"]
+    assert len({source[k].key for k in range(3)}) == 3
+    assert {source[k].caption for k in range(3)} == {"a b.png", "a_b.png", "a.b.png"}
+
+
+def test_the_held_out_part_does_not_change_when_files_are_added(pictures: Path) -> None:
+    before = folder_dataset(pictures, val_fraction=0.3).splits["val"]
+    Image.new("RGB", (4, 4)).save(pictures / "another.png")
+    (pictures / "another.txt").write_text("new")
+    after = folder_dataset(pictures, val_fraction=0.3).splits["val"]
+    keys = [{source[k].key for k in range(len(source))} for source in (before, after)]
+    assert keys[0] <= keys[1] <= keys[0] | {"another"}
+    assert keys[0]
+
+
+def test_changed_files_change_the_fingerprint(pictures: Path, tmp_path: Path) -> None:
+    pack_dataset(tmp_path / "out", folder_dataset(pictures, val_fraction=0.0))
+    Image.new("RGB", (40, 40)).save(pictures / "plain.PNG")
+    with pytest.raises(ValueError, match="holds another data set"):
+        pack_dataset(tmp_path / "out", folder_dataset(pictures, val_fraction=0.0))
+
+
+def test_unusable_files_are_named(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "torn.jpg").write_bytes((pictures / "deep" / "photo 3.v2.jpg").read_bytes()[:30])
+    (pictures / "torn.txt").write_text("words")
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "PNG")
+    (pictures / "silent.png").write_bytes(buffer.getvalue())
+    result = pack_dataset(tmp_path / "out", folder_dataset(pictures, val_fraction=0.0))
+    assert result["counts"] == {"train": 21}
+    assert result["left_out"]["train"][0] == "silent.png: no caption"
+    assert result["left_out"]["train"][1].startswith("torn.jpg: unreadable image header")
+
+
+def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no images .* for training below"):
+        folder_dataset(tmp_path, val_fraction=0.1)
