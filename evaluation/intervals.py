@@ -27,7 +27,7 @@ class Estimate(NamedTuple):
 
 def wilson(value: float, num: float, quantile: float | None = None) -> Estimate:
     """Wilson's score interval of a share that was seen in `num` independent trials (need not be whole)."""
-    z2 = (stats.norm.ppf((1 + LEVEL) / 2) if quantile is None else quantile) ** 2
+    z2 = (float(stats.norm.ppf((1 + LEVEL) / 2)) if quantile is None else quantile) ** 2
     centre = (value + z2 / (2 * num)) / (1 + z2 / num)
     half = math.sqrt(z2 * (value * (1 - value) / num + z2 / (4 * num**2))) / (1 + z2 / num)
     return Estimate(value, max(0.0, min(value, centre - half)), min(1.0, max(value, centre + half)))
@@ -52,7 +52,7 @@ def clustered_share(outcomes: Sequence[bool], clusters: Sequence[Hashable]) -> E
     variance = num_clusters / (num_clusters - 1) * sum(r**2 for r in residuals.values()) / num**2
     effective = min(num, value * (1 - value) / variance) if variance > 0 else num
     # clusters that do not differ at all (all images right, say) leave the images as the only source of noise
-    quantile = stats.t.ppf((1 + LEVEL) / 2, num_clusters - 1) if variance > 0 else None
+    quantile = float(stats.t.ppf((1 + LEVEL) / 2, num_clusters - 1)) if variance > 0 else None
     return wilson(value, effective, quantile)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import correlate1d
 
-__all__ = ["PSNR_CAP", "psnr_per_image", "ssim_per_image", "to_uint8"]
+__all__ = ["PSNR_CAP", "psnr_per_image", "ssim_per_image"]
 
 PSNR_CAP = 100.0
 """Decibels given to identical images, whose PSNR is infinite."""
@@ -44,11 +44,6 @@ def ssim_per_image(images_NHW3: np.ndarray, others_NHW3: np.ndarray) -> np.ndarr
     return np.array(values)
 
 
-def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Float images in [-1, 1] as they would be saved: clamped, scaled, rounded."""
-    return np.round((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
-
-
 def _window(image_HW3: np.ndarray) -> np.ndarray:
     offsets = np.arange(SSIM_SIDE) - SSIM_SIDE // 2
     weights = np.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
@@ -63,4 +58,6 @@ def _check(images: np.ndarray, others: np.ndarray) -> None:
             f"expected two arrays (N, H, W, 3) of one shape, got {images.shape} and {others.shape}"
         )
     if images.dtype != np.uint8 or others.dtype != np.uint8:
-        raise ValueError(f"expected uint8 images, got {images.dtype} and {others.dtype}; use to_uint8 first")
+        raise ValueError(
+            f"expected uint8 images, got {images.dtype} and {others.dtype}; quantise as for saving"
+        )

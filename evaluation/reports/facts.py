@@ -21,9 +21,9 @@ def provenance_facts(result: Result) -> Mapping[str, Any]:
     """Provenance as names and values, the important ones first."""
     provenance = result.provenance
     dirty = {True: " with uncommitted changes", False: "", None: ""}[provenance.git_dirty]
-    facts = {"date": provenance.date, "code": provenance.git_sha + dirty}
+    facts: dict[str, Any] = {"date": provenance.date, "code": provenance.git_sha + dirty}
     facts |= {f"seed of {name}": seed for name, seed in provenance.seeds.items()}
     facts |= {f"{name} (sha256)": digest for name, digest in provenance.checkpoints.items()}
     facts |= {f"data: {name}": fingerprint for name, fingerprint in provenance.data.items()}
     facts |= provenance.hardware
-    return facts | provenance.versions
+    return {**facts, **provenance.versions}

@@ -66,7 +66,7 @@ def run_shapeseval(
     for prompt in prompts:
         for index, image in enumerate(images_by_prompt[prompt.id]):
             verdict = judge(detector(image), prompt, strict=strict)
-            digest = hashlib.sha256(np.ascontiguousarray(image)).hexdigest()
+            digest = hashlib.sha256(image.tobytes()).hexdigest()
             images.append(ScoredImage(prompt=prompt, index=index, sha256=digest, verdict=verdict))
     knobs = f"{world.tier},{world.size}px" + ("" if strict else f",{LENIENT}")
     return ShapesEvalResult(knobs=knobs, arm=arm, images=tuple(images))
