@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,6 @@ from tests.datamodules.conftest import write_tar
 
 
 def archive(path: Path) -> None:
-    import gzip
-
     write_tar(path.with_suffix(".tar"), {"package/assets/a.txt": b"words"})
     path.write_bytes(gzip.compress(path.with_suffix(".tar").read_bytes()))
     path.with_suffix(".tar").unlink()
