@@ -44,6 +44,7 @@ class RunOptions:
         num_reconstructions: held-out images to reconstruct.
         guidance: one value or one per scale.
         temperature: one value or one per scale.
+        splits: which prompts.
         seed: every image's own seed follows from it.
         inception: Inception weights for rFID; a stand-in otherwise.
         bf16: run the networks under bfloat16 autocast.
@@ -58,6 +59,7 @@ class RunOptions:
     num_reconstructions: int = 500
     guidance: float | tuple[float, ...] = 2.0
     temperature: float | tuple[float, ...] = 1.0
+    splits: tuple[str, ...] = ("id", "ood")
     seed: int = 0
     inception: Path | None = None
     bf16: bool = False
@@ -77,6 +79,7 @@ def run_model(options: RunOptions, progress: Callable[[str, int, int], Any]) -> 
         num_reconstructions=options.num_reconstructions,
         guidance=options.guidance,
         temperature=options.temperature,
+        splits=options.splits,
         seed=options.seed,
     )
     scores = run(progress)

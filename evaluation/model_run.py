@@ -19,7 +19,7 @@ from evaluation.reconstruction import evaluate_reconstruction
 from evaluation.results import MetricValue
 from evaluation.shapeseval.baselines import ground_truth_images, shuffled_prompts
 from evaluation.shapeseval.results import ShapesEvalResult
-from evaluation.shapeseval.runner import run_shapeseval
+from evaluation.shapeseval.runner import run_shapeseval, select_prompts
 from evaluation.shapeseval.world import Prompt, load_prompts
 from infinity.pipeline import InfinityPipeline, image_seed, to_uint8
 
@@ -66,7 +66,9 @@ class ModelRun:
         num_reconstructions: held-out images to reconstruct.
         guidance: one value or one per scale.
         temperature: one value or one per scale.
+        splits: which prompts.
         seed: every image's own seed follows from it.
+        batch_size: images at once.
     """
 
     pipeline: InfinityPipeline
@@ -76,6 +78,7 @@ class ModelRun:
     num_reconstructions: int = 500
     guidance: float | tuple[float, ...] = 3.0
     temperature: float | tuple[float, ...] = 1.0
+    splits: tuple[str, ...] = ("id", "ood")
     seed: int = 0
     batch_size: int = 64
 
@@ -85,7 +88,7 @@ class ModelRun:
         metrics: list[MetricValue] = []
         for group in reconstructions:
             metrics += evaluate_reconstruction(group.originals, group.recons, group.bits, self.extractor)
-        every_prompt = load_prompts(self.data)
+        every_prompt = select_prompts(load_prompts(self.data), splits=self.splits)
         truth = ground_truth_images(self.data, every_prompt)
         prompts = tuple(prompt for prompt in every_prompt if self._ratio(truth[prompt.id][0]) is not None)
         truth = {prompt.id: truth[prompt.id] for prompt in prompts}
@@ -112,15 +115,15 @@ class ModelRun:
         by_size: dict[tuple[int, ...], list[np.ndarray]] = defaultdict(list)
         for image in read_split(self.data, split, self.num_reconstructions):
             by_size[image.shape].append(image)
-        if not any(self._ratio(images[0]) for images in by_size.values()):
-            sizes = " or ".join(
-                "{}x{}".format(*self.pipeline.resolution.image_size(ratio))
-                for ratio in self.pipeline.resolution.aspect_ratios
-            )
+        known = [images for images in by_size.values() if self._ratio(images[0]) is not None]
+        if not known:
+            resolution = self.pipeline.resolution
+            sizes = {"{}x{}".format(*resolution.image_size(ratio)) for ratio in resolution.aspect_ratios}
             raise ValueError(
-                f"{self.data} holds no image of the model's size ({sizes}); take the data set of its training"
+                f"{self.data} holds no image of the model's size ({' or '.join(sorted(sizes))}); "
+                "take the data set that it was trained on"
             )
-        for images in by_size.values():
+        for images in known:
             originals = np.stack(images)
             recons, bits = self._reconstruct(originals)
             progress("reconstruct", len(images), self.num_reconstructions)

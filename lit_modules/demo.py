@@ -78,6 +78,7 @@ class Stages:
     def __init__(self, options: DemoOptions) -> None:
         self.path = options.run / "stages.json"
         self.budget = 60 * options.budget
+        self.reserve = min(_EVALUATION_SECONDS, 0.3 * self.budget)
         settings = {"budget": options.budget, "tier": options.tier, "seed": options.seed}
         options.run.mkdir(parents=True, exist_ok=True)
         state = json.loads(self.path.read_text()) if self.path.is_file() else {"settings": settings}
@@ -103,7 +104,7 @@ class Stages:
     def grant(self, name: str, share: float) -> float:
         """Seconds of training for a stage: its share of what is left; the same after a restart."""
         if name not in self.state["granted"]:
-            left = self.budget - sum(self.state["seconds"].values()) - _EVALUATION_SECONDS
+            left = self.budget - sum(self.state["seconds"].values()) - self.reserve
             self.state["granted"][name] = max(5.0, share * left)
             self._save()
         return self.state["granted"][name]
@@ -149,7 +150,7 @@ def _train(model: Literal["vae", "ar"], options: DemoOptions, seconds: float) ->
         f"--data.root={options.dataset}",
         f"--seed_everything={options.seed}",
         f"--trainer.default_root_dir={options.run / model}",
-        f"--trainer.max_time={timedelta_text(seconds)}",
+        f"--trainer.max_time={duration_text(seconds)}",
         "--ckpt_path=last",
     ]
     if model == "ar":
@@ -157,7 +158,7 @@ def _train(model: Literal["vae", "ar"], options: DemoOptions, seconds: float) ->
     train(model, arguments)
 
 
-def timedelta_text(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Lightning's ``DD:HH:MM:SS``."""
     whole = timedelta(seconds=int(seconds))
     hours, rest = divmod(whole.seconds, 3600)

@@ -1,0 +1,75 @@
+"""The demo's stages: done once, kept over interruptions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lit_modules.cli import main
+from lit_modules.demo import DemoOptions, Stages, duration_text, run_demo
+
+
+def options(tmp_path: Path, **values) -> DemoOptions:
+    return DemoOptions(output=tmp_path / "run", data=tmp_path / "data", **values)
+
+
+def test_a_finished_stage_is_not_done_again(tmp_path):
+    calls = []
+    for _ in range(2):
+        Stages(options(tmp_path)).run("data", lambda: calls.append(1))
+    assert calls == [1]
+
+
+def test_an_interrupted_stage_is_done_again(tmp_path):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Stages(options(tmp_path)).run("data", interrupted)
+    calls = []
+    Stages(options(tmp_path)).run("data", lambda: calls.append(1))
+    assert calls == [1]
+
+
+def test_time_is_shared_from_what_earlier_stages_left_and_stays_granted(tmp_path):
+    stages = Stages(options(tmp_path, budget=10))
+    stages.state["seconds"]["data"] = 100.0
+    granted = stages.grant("tokenizer", 0.5)
+    assert granted == pytest.approx(0.5 * (600 - 100 - stages.reserve))
+    stages.state["seconds"]["more"] = 50.0
+    assert stages.grant("tokenizer", 0.5) == granted
+    assert Stages(options(tmp_path, budget=10)).grant("tokenizer", 0.5) == granted
+
+
+def test_a_run_with_other_settings_is_refused(tmp_path):
+    Stages(options(tmp_path)).run("data", lambda: None)
+    with pytest.raises(ValueError, match="holds a demo with other settings .*choose another --output"):
+        Stages(options(tmp_path, budget=20))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(59.9, "00:00:00:59"), (3661, "00:01:01:01"), (90000, "01:01:00:00")]
+)
+def test_durations_are_written_as_lightning_reads_them(seconds, text):
+    assert duration_text(seconds) == text
+
+
+def test_an_impossible_budget_is_one_sentence(capsys):
+    assert main(["demo", "--budget", "0"]) == 1
+    assert capsys.readouterr().err == "error: --budget is in minutes and must be in [0.5, 1440], got 0.0\n"
+
+
+def test_runs_are_named_after_tier_and_budget():
+    assert DemoOptions(tier="full", budget=60).run == Path("runs/demo-full-60")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_demo_ends_with_a_report(tmp_path):
+    report = run_demo(options(tmp_path, budget=2.0))
+    assert "<html" in report.read_text()
+    result = json.loads((report.parent / "result.json").read_text())
+    values = {metric["id"]: metric["value"] for metric in result["metrics"]}
+    assert values["psnr[64px]"] > 10
