@@ -39,8 +39,8 @@ class LPIPS(nn.Module):
         self.stages = _vgg16() if net == "vgg" else _alexnet()
         channels = [_last_conv(stage).out_channels for stage in self.stages]
         self.channel_weights = nn.ParameterList(nn.Parameter(torch.ones(c) / c) for c in channels)
-        self.register_buffer("shift", torch.tensor(_SHIFT).view(1, 3, 1, 1))
-        self.register_buffer("scale", torch.tensor(_SCALE).view(1, 3, 1, 1))
+        self.register_buffer("shift", torch.tensor(_SHIFT).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("scale", torch.tensor(_SCALE).view(1, 3, 1, 1), persistent=False)
         self.requires_grad_(False)
 
     def forward(self, images_B3HW: Tensor, target_B3HW: Tensor) -> Tensor:
@@ -53,8 +53,8 @@ class LPIPS(nn.Module):
             x = stage(x)
             with torch.no_grad():
                 y = stage(y)
-            difference = (_unit(x) - _unit(y)).square().mean(dim=(2, 3))
-            distance_B = distance_B + difference @ weights_C.float()
+            difference_BC = (_unit(x) - _unit(y)).square().mean(dim=(2, 3))
+            distance_B = distance_B + (difference_BC * weights_C).sum(dim=1)
         return distance_B
 
 
@@ -67,19 +67,17 @@ def load_lpips(net: LpipsNet = "vgg", folder: Path | None = None) -> LPIPS:
             f"LPIPS ({net}) needs torchvision's weights {trunk_file.name} in {folder}: put the file there, "
             "point TORCH_HOME elsewhere, or set lpips_weight to 0"
         )
-    with torch.device("meta"):
-        lpips = LPIPS(net)
+    lpips = LPIPS(net)
     trunk = torch.load(trunk_file, map_location="cpu", weights_only=True)
     linear = torch.load(linear_file, map_location="cpu", weights_only=True)
     state = {
         f"channel_weights.{k}": linear[f"lin{k}.model.1.weight"].flatten() for k in range(len(lpips.stages))
     }
-    state |= {"shift": torch.tensor(_SHIFT).view(1, 3, 1, 1), "scale": torch.tensor(_SCALE).view(1, 3, 1, 1)}
     for key in lpips.state_dict():
         if key.startswith("stages."):  # stages.{stage}.{layer}.weight -> features.{layer}.weight
             state[key] = trunk["features." + key.split(".", 2)[2]]
-    lpips.load_state_dict(state, strict=True, assign=True)
-    return lpips.requires_grad_(False)
+    lpips.load_state_dict(state, strict=True)
+    return lpips
 
 
 def _torchmetrics_file(net: LpipsNet) -> Path:
