@@ -1,4 +1,4 @@
-"""Command line: ``python -m evaluation {shapeseval,reconstruction,report}``."""
+"""Command line: ``python -m evaluation {run,shapeseval,reconstruction,report}``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluation.commands import reconstruction_command, report_command, shapeseval_command
+from evaluation.commands import reconstruction_command, report_command, run_command, shapeseval_command
+from infinity.sampling.config import parse_per_scale
 
 EXAMPLES = """examples:
+  draw ShapesWorld's prompts with a model, score them and its tokenizer, write the report:
+    python -m evaluation run --model runs/demo-basic-15/ar/export --data data/shapesworld_basic \\
+        --output runs/scores
+
   score images of ShapesWorld's prompts (PNG files and a manifest.jsonl with "file" and "prompt_id"):
     python -m evaluation shapeseval --world data/basic --images runs/demo/samples --output runs/demo/scores
 
@@ -31,6 +36,23 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
+
+    zero = commands.add_parser("run", help="measure a saved pipeline on ShapesWorld, from prompts to report")
+    zero.add_argument("--model", type=Path, required=True, help="saved pipeline (vae/ and transformer/)")
+    zero.add_argument("--data", type=Path, required=True, help="ShapesWorld data directory")
+    zero.add_argument("--output", type=Path, required=True, help="where the report goes")
+    zero.add_argument("--history", nargs="+", default=[], metavar="NAME=DIR", help="training logs by stage")
+    zero.add_argument("--images-per-prompt", type=int, default=2, help="default: 2")
+    zero.add_argument("--num-reconstructions", type=int, default=500, help="held-out images (default: 500)")
+    zero.add_argument("--splits", nargs="+", default=["id", "ood"], help="prompts to score (default: id ood)")
+    zero.add_argument(
+        "--guidance", type=parse_per_scale, help="one value or a,b,c per scale; default: the model's"
+    )
+    zero.add_argument("--temperature", type=parse_per_scale, help="likewise")
+    zero.add_argument("--seed", type=int, default=0, help="every image's own seed follows from it")
+    zero.add_argument("--inception", type=Path, help="torch-fidelity's Inception weights; else a stand-in")
+    zero.add_argument("--bf16", action="store_true", help="run the networks under bfloat16 autocast")
+    zero.add_argument("--title", default="", help="of the report")
 
     one = commands.add_parser("shapeseval", help="score generated images on ShapesEval, with its baselines")
     one.add_argument("--world", type=Path, required=True, help="ShapesWorld data directory")
@@ -63,15 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = vars(build_parser().parse_args(arguments))
     command = options.pop("command")
     run = {
+        "run": run_command,
         "shapeseval": shapeseval_command,
         "reconstruction": reconstruction_command,
         "report": report_command,
     }[command]
     try:
-        if command == "report":
+        if command in ("run", "report"):
             options["history"] = _named_folders(options["history"])
         print(run(**options))
-    except ValueError as error:
+    except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from rich.progress import Progress, TaskID
 
 from evaluation.features import build_extractor
 from evaluation.image_folders import read_generated, read_reconstructions
+from evaluation.model_report import RunOptions, run_model
 from evaluation.provenance import collect_provenance, sha256_of
 from evaluation.reconstruction import bit_table, evaluate_reconstruction
 from evaluation.reports import ReportContent, load_history, reconstruction_pairs, sample_grids, write_report
@@ -23,7 +26,20 @@ from evaluation.shapeseval import (
     shuffled_prompts,
 )
 
-__all__ = ["report_command", "reconstruction_command", "shapeseval_command"]
+__all__ = ["reconstruction_command", "report_command", "run_command", "shapeseval_command"]
+
+
+def run_command(**options: Any) -> Path:
+    """Measure a saved pipeline, with progress bars; the options are those of :class:`RunOptions`."""
+    with Progress() as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total)
+            progress.update(tasks[what], completed=done)
+
+        return run_model(RunOptions(**options), show)
 
 
 def shapeseval_command(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from evaluation.reports import (
     write_report,
 )
 from evaluation.results import Result
+from infinity.configs import config_to_dict
 from infinity.pipeline import InfinityPipeline, image_seed, to_uint8
 
 __all__ = ["RunOptions", "run_model"]
@@ -42,8 +43,8 @@ class RunOptions:
         history: folders with training logs, by the name to put before their curves.
         images_per_prompt: samples of every prompt.
         num_reconstructions: held-out images to reconstruct.
-        guidance: one value or one per scale.
-        temperature: one value or one per scale.
+        guidance: one value or one per scale; the model's own if not given.
+        temperature: likewise.
         splits: which prompts.
         seed: every image's own seed follows from it.
         inception: Inception weights for rFID; a stand-in otherwise.
@@ -57,9 +58,9 @@ class RunOptions:
     history: Mapping[str, Path] = field(default_factory=dict)
     images_per_prompt: int = 2
     num_reconstructions: int = 500
-    guidance: float | tuple[float, ...] = 2.0
-    temperature: float | tuple[float, ...] = 1.0
-    splits: tuple[str, ...] = ("id", "ood")
+    guidance: float | tuple[float, ...] | None = None
+    temperature: float | tuple[float, ...] | None = None
+    splits: Sequence[str] = ("id", "ood")
     seed: int = 0
     inception: Path | None = None
     bf16: bool = False
@@ -96,14 +97,14 @@ def run_model(options: RunOptions, progress: Callable[[str, int, int], Any]) -> 
         caveats=_caveats(scores),
     )
     result = Result(
-        name=options.model.parent.name,
+        name=options.output.parent.name,
         metrics=scores.metrics,
         provenance=collect_provenance(
             seeds={"sampling": options.seed},
             checkpoints={part: options.model / part / "model.safetensors" for part in ("vae", "transformer")},
             data=_fingerprints(options.data),
         ),
-        config=_config(options),
+        config=_config(options, pipeline),
         tables={"bits_per_scale": bit_table(scores.reconstructions[0].bits)},
     )
     return write_report(options.output, result, content)
@@ -149,10 +150,11 @@ def _fingerprints(data: Path) -> dict[str, str]:
     return {data.name: description["fingerprint"]}
 
 
-def _config(options: RunOptions) -> dict[str, Any]:
+def _config(options: RunOptions, pipeline: InfinityPipeline) -> dict[str, Any]:
     settings = {
         key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()
     }
+    settings |= {"sampling": config_to_dict(pipeline.sampling)}
     settings["history"] = {name: str(folder) for name, folder in options.history.items()}
     for part in ("vae", "transformer"):
         settings[part] = json.loads((options.model / part / "config.json").read_text())

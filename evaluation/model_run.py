@@ -64,8 +64,8 @@ class ModelRun:
         extractor: features for rFID; none without it.
         images_per_prompt: samples of every prompt.
         num_reconstructions: held-out images to reconstruct.
-        guidance: one value or one per scale.
-        temperature: one value or one per scale.
+        guidance: one value or one per scale; the model's own if not given.
+        temperature: likewise.
         splits: which prompts.
         seed: every image's own seed follows from it.
         batch_size: images at once.
@@ -76,9 +76,9 @@ class ModelRun:
     extractor: FeatureExtractor | None = None
     images_per_prompt: int = 2
     num_reconstructions: int = 500
-    guidance: float | tuple[float, ...] = 3.0
-    temperature: float | tuple[float, ...] = 1.0
-    splits: tuple[str, ...] = ("id", "ood")
+    guidance: float | tuple[float, ...] | None = None
+    temperature: float | tuple[float, ...] | None = None
+    splits: Sequence[str] = ("id", "ood")
     seed: int = 0
     batch_size: int = 64
 

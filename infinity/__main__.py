@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infinity.generate_command import GenerateOptions, run_generate
+from infinity.sampling.config import parse_per_scale
 
 __all__ = ["main"]
 
-_EXAMPLES = """examples:
-  python -m infinity generate --model runs/demo/model "a picture of a red circle"
-  python -m infinity generate --model runs/demo/model --prompts prompts.txt --num-images 4 --output samples
+_EXAMPLES = r"""examples:
+  python -m infinity generate --model runs/demo-basic-15/ar/export "a picture of a red circle"
+  python -m infinity generate --model runs/demo-basic-15/ar/export \
+      --prompts prompts.txt --num-images 4 --output samples
 """
 
 
@@ -48,7 +50,10 @@ def _add_generate(commands: argparse._SubParsersAction) -> None:
         help="file with one prompt a line, or JSON lines with 'prompt'",
     )
     parser.add_argument(
-        "--model", type=Path, default=Path("runs/demo/model"), help="saved pipeline (default: %(default)s)"
+        "--model",
+        type=Path,
+        default=Path("runs/demo-basic-15/ar/export"),
+        help="saved pipeline (default: %(default)s)",
     )
     parser.add_argument(
         "--output", type=Path, default=Path("runs/samples"), help="folder to write to (default: %(default)s)"
@@ -59,23 +64,18 @@ def _add_generate(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--aspect-ratio", type=float, help="height / width, one of the model's")
     parser.add_argument(
-        "--guidance", type=_per_scale, default=3.0, help="one value, or one per scale as 1,2,3 (default: 3)"
+        "--guidance", type=parse_per_scale, help="one value, or one per scale as 1,2,3 (default: the model's)"
     )
     parser.add_argument(
-        "--temperature", type=_per_scale, default=1.0, help="one value or one per scale (default: 1)"
+        "--temperature", type=parse_per_scale, help="one value or one per scale (default: the model's)"
     )
     parser.add_argument(
-        "--top-p", type=_per_scale, default=1.0, help="one value or one per scale (default: 1)"
+        "--top-p", type=parse_per_scale, help="one value or one per scale (default: the model's)"
     )
     parser.add_argument("--negative-prompt", help="what guidance leads away from")
     parser.add_argument("--batch-size", type=int, default=32, help="images drawn at once (default: 32)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps (default: cpu)")
     parser.add_argument("--bf16", action="store_true", help="run the networks under bfloat16 autocast")
-
-
-def _per_scale(text: str) -> float | tuple[float, ...]:
-    values = tuple(float(value) for value in text.split(","))
-    return values if len(values) > 1 else values[0]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ A token of scale k sees all tokens of scales 1..k. Three exact ways to compute t
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -97,18 +98,26 @@ def softmax_attention(
 ) -> Tensor:
     """Softmax attention by the fastest exact kernel; `mask` is bool and broadcasts to (B, N, L, M).
 
-    PyTorch's fused kernel for CPUs has a slow backward pass in bfloat16 (nine times the products' on 21
-    tokens, twice on 266), so there the products are written out.
+    PyTorch's fused kernel for CPUs has a slow backward pass in bfloat16 (five times slower than this at 21
+    tokens and at 85, three times at 521), so there the products are written out.
     """
     if q_BNLK.device.type != "cpu" or q_BNLK.dtype != torch.bfloat16 or not torch.is_grad_enabled():
         return F.scaled_dot_product_attention(q_BNLK, k_BNMK, v_BNMK, attn_mask=mask, scale=scale)
-    batch, heads = q_BNLK.shape[:2]
-    q, k, v = (tensor.flatten(0, 1) for tensor in (q_BNLK * scale, k_BNMK, v_BNMK))
-    scores_BNLM = torch.bmm(q, k.transpose(1, 2)).unflatten(0, (batch, heads)).float()
-    if mask is not None:
-        scores_BNLM = scores_BNLM.masked_fill(~mask, float("-inf"))
-    weights_BNLM = scores_BNLM.softmax(dim=-1).to(v.dtype)
-    return torch.bmm(weights_BNLM.flatten(0, 1), v).unflatten(0, (batch, heads))
+    heads = q_BNLK.shape[:2]
+    q, k, v = (tensor.flatten(0, 1) for tensor in (q_BNLK if scale == 1 else q_BNLK * scale, k_BNMK, v_BNMK))
+    k = k.transpose(1, 2)
+    if mask is None:
+        weights = torch.bmm(q, k).softmax(dim=-1)
+    elif mask.ndim == 2:  # the same for all images and heads: added for nothing, in forward and in backward
+        weights = torch.baddbmm(_additive(mask, q.dtype), q, k).softmax(dim=-1)
+    else:
+        scores_BNLM = torch.bmm(q, k).unflatten(0, heads).float().masked_fill(~mask, -math.inf)
+        weights = scores_BNLM.softmax(dim=-1).to(v.dtype).flatten(0, 1)
+    return torch.bmm(weights, v).unflatten(0, heads)
+
+
+def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, -math.inf)
 
 
 def attend(q_BNLK: Tensor, k_BNLK: Tensor, v_BNLK: Tensor, plan: AttentionPlan) -> Tensor:

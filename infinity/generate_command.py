@@ -34,9 +34,9 @@ class GenerateOptions:
     num_images: int = 1
     seed: int = 0
     aspect_ratio: float | None = None
-    guidance: float | tuple[float, ...] = 3.0
-    temperature: float | tuple[float, ...] = 1.0
-    top_p: float | tuple[float, ...] = 1.0
+    guidance: float | tuple[float, ...] | None = None
+    temperature: float | tuple[float, ...] | None = None
+    top_p: float | tuple[float, ...] | None = None
     negative_prompt: str | None = None
     batch_size: int = 32
     device: str = "cpu"

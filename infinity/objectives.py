@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from infinity.quantizers.base import Quantizer
+from infinity.randomness import Randomness
 from infinity.schedules import ScaleSchedule
 from infinity.self_correction import SelfCorrectionConfig, self_correct
 from infinity.transformer.model import Infinity
@@ -54,7 +55,7 @@ def ar_objective(
     schedule: ScaleSchedule,
     *,
     config: ARObjectiveConfig,
-    generator: torch.Generator | None,
+    generator: Randomness | None,
     quantizer: Quantizer | None = None,
     detailed_logs: bool = True,
 ) -> LossTerms:
@@ -63,7 +64,8 @@ def ar_objective(
     Args:
         features_BDHW: un-normalised features of the tokenizer's encoder.
         schedule: in tokens.
-        generator: flips, condition dropout and stochastic depth; None evaluates without any of them.
+        generator: flips and, while the model trains, condition dropout and stochastic depth; None evaluates
+            without any of them.
         quantizer: the tokenizer's, needed only if it is a VQ.
         detailed_logs: also log accuracy per scale and per bit.
     """
@@ -77,7 +79,7 @@ def ar_objective(
         quantizer=quantizer,
     )
     drop_B = keep_N2B = None
-    if generator is not None:
+    if generator is not None and model.training:
         drops = model.draw_drops(len(features_BDHW), generator)
         drop_B = drops.condition_B.to(features_BDHW.device)
         keep_N2B = None if drops.keep_N2B is None else drops.keep_N2B.to(features_BDHW.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -40,7 +41,13 @@ class InfinityPipeline:
     """
 
     def __init__(
-        self, vae: VAE, transformer: Infinity, *, text: TextEncoderConfig, resolution: Resolution
+        self,
+        vae: VAE,
+        transformer: Infinity,
+        *,
+        text: TextEncoderConfig,
+        resolution: Resolution,
+        sampling: SamplingConfig = SamplingConfig(),
     ) -> None:
         if vae.config.token_bits != transformer.config.token_bits:
             raise ValueError(
@@ -57,6 +64,7 @@ class InfinityPipeline:
         self.text = text
         self.text_encoder = build_text_encoder(text)
         self.resolution = resolution
+        self.sampling = sampling
         self.dtype = torch.float32
 
     @classmethod
@@ -73,11 +81,13 @@ class InfinityPipeline:
             transformer,
             text=config_from_dict(TextEncoderConfig, extra["text"]),
             resolution=config_from_dict(Resolution, extra["resolution"]),
+            sampling=config_from_dict(SamplingConfig, extra["sampling"]),
         )
 
     def save_pretrained(self, directory: str | Path, *, extra: dict[str, Any] | None = None) -> None:
         """Write ``vae/`` and ``transformer/``; `extra` goes beside the transformer's config."""
-        ours = {"text": config_to_dict(self.text), "resolution": config_to_dict(self.resolution)}
+        parts = {"text": self.text, "resolution": self.resolution, "sampling": self.sampling}
+        ours = {name: config_to_dict(config) for name, config in parts.items()}
         save_pretrained(Path(directory) / "vae", self.vae)
         save_pretrained(Path(directory) / "transformer", self.transformer, extra={**(extra or {}), **ours})
 
@@ -101,9 +111,9 @@ class InfinityPipeline:
         prompts: str | Sequence[str],
         *,
         aspect_ratio: float | None = None,
-        guidance_scale: float | tuple[float, ...] = 3.0,
-        temperature: float | tuple[float, ...] = 1.0,
-        top_p: float | tuple[float, ...] = 1.0,
+        guidance_scale: float | tuple[float, ...] | None = None,
+        temperature: float | tuple[float, ...] | None = None,
+        top_p: float | tuple[float, ...] | None = None,
         negative_prompt: str | None = None,
         num_images_per_prompt: int = 1,
         seeds: int | Sequence[int] = 0,
@@ -116,7 +126,8 @@ class InfinityPipeline:
 
         Args:
             aspect_ratio: height / width, one of ``self.resolution.aspect_ratios``; their first if not given.
-            guidance_scale: classifier-free guidance, one value or one per scale; 1 switches it off.
+            guidance_scale: classifier-free guidance, one value or one per scale; 1 switches it off. This and
+                the next two default to ``self.sampling``, which travels with the model.
             temperature: one value or one per scale; 0 takes the most likely bits.
             top_p: nucleus of the two values of a bit, one value or one per scale.
             negative_prompt: what guidance leads away from, instead of the learned null condition.
@@ -133,7 +144,8 @@ class InfinityPipeline:
         if len(seeds) != len(prompts):
             raise ValueError(f"pass one seed, or one per image: got {len(seeds)} for {len(prompts)} images")
         schedule = self.schedule(aspect_ratio)
-        config = SamplingConfig(guidance=guidance_scale, temperature=temperature, top_p=top_p)
+        given = {"guidance": guidance_scale, "temperature": temperature, "top_p": top_p}
+        config = replace(self.sampling, **{name: value for name, value in given.items() if value is not None})
         images: list[Tensor] = []
         bits: list[tuple[Tensor, ...]] = []
         for start in range(0, len(prompts), batch_size):

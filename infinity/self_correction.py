@@ -19,6 +19,7 @@ from torch import Tensor
 
 from infinity.quantizers.base import Quantizer
 from infinity.quantizers.bits import bits_to_codes, codes_to_bits, patchify_bits
+from infinity.randomness import Randomness, uniform
 from infinity.resample import area_down, bilinear_resize, bilinear_up
 from infinity.schedules import ScaleSchedule
 
@@ -68,7 +69,7 @@ def self_correct(
     config: SelfCorrectionConfig,
     *,
     patchify: int = 1,
-    generator: torch.Generator | None = None,
+    generator: Randomness | None = None,
     flip_masks: Sequence[Tensor] | None = None,
     quantizer: Quantizer | None = None,
 ) -> TeacherForcing:
@@ -116,7 +117,7 @@ def _flips(
     k: int,
     bits_BDHW: Tensor,
     config: SelfCorrectionConfig,
-    generator: torch.Generator | None,
+    generator: Randomness | None,
     flip_masks: Sequence[Tensor] | None,
 ) -> Tensor | None:
     """Mask of the bits of scale k to flip, or None."""
@@ -126,8 +127,10 @@ def _flips(
         return None
     if generator is None:
         raise ValueError(f"self-correction mode {config.mode!r} flips random bits: pass a torch.Generator")
-    num_draws = len(bits_BDHW) if config.draw == "sample" else 1
-    steps = round(100 * config.max_flip) + 1
-    share = torch.randint(steps, (num_draws, 1, 1, 1), generator=generator, device=generator.device) / 100
-    noise_BDHW = torch.rand(bits_BDHW.shape, generator=generator, device=generator.device)
+    if config.draw == "sample":
+        draw = uniform((len(bits_BDHW), 1, 1, 1), generator)
+    else:
+        draw = uniform((1, 1, 1, 1), generator, batch_dim=None)
+    share = (draw * (round(100 * config.max_flip) + 1)).floor() / 100
+    noise_BDHW = uniform(bits_BDHW.shape, generator)
     return (noise_BDHW < share).to(bits_BDHW.device)

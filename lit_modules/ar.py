@@ -11,6 +11,7 @@ from torch import Tensor
 from infinity.checkpoints.io import load_infinity, load_vae, weights_sha256
 from infinity.objectives import ARObjectiveConfig, ar_objective
 from infinity.pipeline import InfinityPipeline
+from infinity.randomness import Randomness
 from infinity.sampling import SamplingConfig, generate
 from infinity.schedules import Resolution
 from infinity.text import TextEncoderConfig, build_text_encoder
@@ -140,7 +141,7 @@ class ARModule(SuiteModule):
         return self.with_schedule(build_optimizer(groups, config, matrices=matrices))
 
     def training_step(self, batch: ImageTextBatch, batch_idx: int) -> Tensor:
-        terms = self._objective(batch, self.train_generator(batch_idx))
+        terms = self._objective(batch, self.train_randomness(len(batch.captions), batch_idx))
         self.log_terms("train", terms, len(batch.captions))
         return terms.total
 
@@ -157,7 +158,7 @@ class ARModule(SuiteModule):
         logs = clean.logs | {f"flipped_{name}": flipped.logs[name] for name in ("bit_ce", "bit_accuracy")}
         self.log_terms(split, LossTerms(clean.total, logs), len(batch.captions))
 
-    def _objective(self, batch: ImageTextBatch, generator: torch.Generator | None) -> LossTerms:
+    def _objective(self, batch: ImageTextBatch, generator: Randomness | None) -> LossTerms:
         text = self.encoders.states(batch.captions, self.device)
         self._num_text_tokens = text.mask_BM.shape[1]
         return ar_objective(
@@ -212,7 +213,11 @@ class ARModule(SuiteModule):
     def export(self, directory: Path) -> None:
         """Write a pipeline that draws images: transformer, tokenizer, text encoder, and what trained them."""
         pipeline = InfinityPipeline(
-            self.encoders.vae, self.net, text=self.text_config, resolution=self.resolution
+            self.encoders.vae,
+            self.net,
+            text=self.text_config,
+            resolution=self.resolution,
+            sampling=self.sampling,
         )
         extra = {
             "step": self.num_steps,

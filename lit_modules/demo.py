@@ -166,31 +166,18 @@ def duration_text(seconds: float) -> str:
 
 
 def _evaluate(options: DemoOptions) -> None:
-    from evaluation.model_report import RunOptions, run_model
+    from evaluation.commands import run_command
 
     run = options.run
-    with Progress() as progress:
-        tasks: dict[str, Any] = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(what, total=total)
-            progress.update(tasks[what], completed=done)
-
-        run_model(
-            RunOptions(
-                model=options.model,
-                data=options.dataset,
-                output=run / "report",
-                history={"vae": run / "vae", "ar": run / "ar"},
-                guidance=2.0,
-                temperature=(1.0, 0.5, 0.0),
-                seed=options.seed,
-                bf16=True,
-                title=f"Demo on ShapesWorld {options.tier}, {options.budget:g} minutes",
-            ),
-            show,
-        )
+    run_command(
+        model=options.model,
+        data=options.dataset,
+        output=run / "report",
+        history={"vae": run / "vae", "ar": run / "ar"},
+        seed=options.seed,
+        bf16=True,
+        title=f"Demo on ShapesWorld {options.tier}, {options.budget:g} minutes",
+    )
 
 
 def main(argv: Sequence[str]) -> int:

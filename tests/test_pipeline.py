@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from infinity.pipeline import InfinityPipeline, image_seed, to_uint8
+from infinity.sampling import SamplingConfig
 from infinity.schedules import Resolution
 from tests.pipelines import tiny_pipeline
 
@@ -86,6 +87,18 @@ def test_bfloat16_stays_close_to_float32(pipeline):
         torch.cat([(a == b).flatten() for a, b in zip(full.bits, reduced.bits, strict=True)]).float().mean()
     )
     assert same > 0.9
+
+
+def test_settings_travel_with_the_model_and_arguments_override_them(pipeline, tmp_path):
+    pipeline.save_pretrained(tmp_path)
+    loaded = InfinityPipeline.from_pretrained(tmp_path)
+    assert loaded.sampling == pipeline.sampling == SamplingConfig()
+    loaded.sampling = SamplingConfig(guidance=1.0, temperature=0.0)
+    default = loaded(PROMPTS, seeds=1, output_type="pt").images
+    explicit = pipeline(PROMPTS, seeds=2, guidance_scale=1.0, temperature=0.0, output_type="pt").images
+    other = loaded(PROMPTS, seeds=1, guidance_scale=4.0, output_type="pt").images
+    assert torch.equal(default, explicit)
+    assert (default - other).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from infinity.quantizers.base import Quantizer
 from infinity.quantizers.config import QuantizerConfig
+from infinity.randomness import Randomness, uniform
 from infinity.resample import area_down, bilinear_up
 from infinity.schedules import ScaleSchedule
 from infinity.types import MultiScaleCodes
@@ -28,7 +29,7 @@ class MultiScaleResidual(nn.Module):
         self.config = config
 
     def forward(
-        self, features_BDHW: Tensor, schedule: ScaleSchedule, *, generator: torch.Generator | None = None
+        self, features_BDHW: Tensor, schedule: ScaleSchedule, *, generator: Randomness | None = None
     ) -> MultiScaleCodes:
         """Quantize features of size ``schedule.final``.
 
@@ -72,14 +73,13 @@ class MultiScaleResidual(nn.Module):
         return total_BDHW
 
     def _draw_kept(
-        self, num_scales: int, batch: int, generator: torch.Generator | None, device: torch.device
+        self, num_scales: int, batch: int, generator: Randomness | None, device: torch.device
     ) -> Tensor | None:
         """(K, B) of 0 and 1: which samples keep the codes of which scale; None when all do."""
         if not self.quantizer.learning or self.config.scale_depth_dropout == 0:
             return None
         if generator is None:
             raise ValueError("training with scale_depth_dropout draws random scales: pass a torch.Generator")
-        draws_KB = torch.rand(num_scales, batch, generator=generator, device=generator.device)
-        kept_KB = draws_KB >= self.config.scale_depth_dropout
+        kept_KB = uniform((num_scales, batch), generator, batch_dim=1) >= self.config.scale_depth_dropout
         kept_KB[-1] = True
         return kept_KB.to(device, torch.float32)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from infinity.schedules import ScaleSchedule
 
-__all__ = ["SamplingConfig"]
+__all__ = ["SamplingConfig", "parse_per_scale"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,3 +47,9 @@ class SamplingConfig:
                 "give one value or one per scale"
             )
         return value
+
+
+def parse_per_scale(text: str) -> float | tuple[float, ...]:
+    """Read "2" as one value, "1,0.5,0" as one per scale."""
+    values = tuple(float(value) for value in text.split(","))
+    return values if len(values) > 1 else values[0]

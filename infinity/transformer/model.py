@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from infinity.attention import attend, attention_plan, scale_of_token
 from infinity.precision import full_precision
+from infinity.randomness import Randomness, uniform
 from infinity.rope2d import RopeTables, rope_tables
 from infinity.schedules import ScaleSchedule
 from infinity.transformer.blocks import Attend, Block, KeysValues
@@ -99,14 +100,14 @@ class Infinity(nn.Module):
             (free if parameter.ndim < 2 or name in exempt else decayed).append(parameter)
         return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
 
-    def draw_drops(self, batch_size: int, generator: torch.Generator) -> Drops:
+    def draw_drops(self, batch_size: int, generator: Randomness) -> Drops:
         """Draw condition dropout and stochastic depth for one training step, on the generator's device."""
         config, device = self.config, generator.device
-        condition_B = torch.rand(batch_size, generator=generator, device=device) < config.condition_dropout
+        condition_B = uniform((batch_size,), generator) < config.condition_dropout
         if not config.drop_path:
             return Drops(condition_B, None)
         keep_N = torch.tensor([1 - config.drop_path_rate(i) for i in range(config.depth)], device=device)
-        noise_N2B = torch.rand(config.depth, 2, batch_size, generator=generator, device=device)
+        noise_N2B = uniform((config.depth, 2, batch_size), generator, batch_dim=2)
         keep_N = keep_N[:, None, None]
         return Drops(condition_B, (noise_N2B < keep_N) / keep_N)
 

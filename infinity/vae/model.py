@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from infinity.quantizers import build_quantizer
+from infinity.randomness import Randomness
 from infinity.schedules import ScaleSchedule
 from infinity.types import MultiScaleCodes
 from infinity.vae.config import VAEConfig
@@ -57,7 +58,7 @@ class VAE(nn.Module):
         return self.encoder(images_B3HW).float()
 
     def quantize(
-        self, features_BDHW: Tensor, schedule: ScaleSchedule, *, generator: torch.Generator | None = None
+        self, features_BDHW: Tensor, schedule: ScaleSchedule, *, generator: Randomness | None = None
     ) -> MultiScaleCodes:
         """Code features scale by scale; `generator` is needed for stochastic scale depth in training only."""
         return self.quantizer(features_BDHW, schedule.latent(self.config.patchify), generator=generator)
@@ -77,7 +78,7 @@ class VAE(nn.Module):
         return self.decode(features_BDHW).clamp(-1, 1)
 
     def forward(
-        self, images_B3HW: Tensor, schedule: ScaleSchedule, *, generator: torch.Generator | None = None
+        self, images_B3HW: Tensor, schedule: ScaleSchedule, *, generator: Randomness | None = None
     ) -> VAEOutput:
         """Reconstruct images through their codes, with straight-through gradients."""
         codes = self.quantize(self.encode(images_B3HW), schedule, generator=generator)
