@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Timer
 from torch import Tensor, nn
 
 from infinity.configs import config_to_dict
+from infinity.randomness import BatchShare
 from infinity.types import LossTerms
 from lit_modules.metrics import NamedMeans
 from lit_modules.optim import OptimizerConfig, lr_scale
@@ -55,14 +56,17 @@ class SuiteModule(L.LightningModule):
     # Randomness
 
     def generator(self, split: Split, step: int, micro_batch: int = 0) -> torch.Generator:
-        """Random numbers of one batch: a function of seed, rank and position, which a resumed run repeats."""
-        words = (self.seed, _STREAMS[split], self.global_rank, step, micro_batch)
+        """Random numbers of one global batch, from seed and position: a resumed run repeats them."""
+        words = (self.seed, _STREAMS[split], step, micro_batch)
         (seed,) = np.random.SeedSequence(words).generate_state(1, np.uint64)
         return torch.Generator(self.device).manual_seed(int(seed))
 
-    def train_generator(self, batch_idx: int) -> torch.Generator:
-        """Random numbers of the current training batch."""
-        return self.generator("train", self.global_step, batch_idx % self.trainer.accumulate_grad_batches)
+    def train_randomness(self, batch_size: int, batch_idx: int) -> BatchShare:
+        """This rank's share of the random numbers of the current training batch."""
+        micro_batch = batch_idx % self.trainer.accumulate_grad_batches
+        generator = self.generator("train", self.global_step, micro_batch)
+        ranks = self.trainer.world_size
+        return BatchShare(generator, self.global_rank * batch_size, ranks * batch_size)
 
     # Logging
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from infinity.checkpoints.io import load_vae, save_pretrained
 from infinity.losses import AutoencoderLoss, AutoencoderLossConfig, load_lpips
+from infinity.randomness import Randomness
 from infinity.schedules import Resolution
 from infinity.types import ImageTextBatch, LossTerms
 from infinity.vae import VAE, VAEConfig
@@ -99,7 +100,7 @@ class VAEModule(SuiteModule):
         return self.with_schedule(build_optimizer(groups, config))
 
     def training_step(self, batch: ImageTextBatch, batch_idx: int) -> Tensor:
-        return self._step("train", batch, self.train_generator(batch_idx)).total
+        return self._step("train", batch, self.train_randomness(len(batch.captions), batch_idx)).total
 
     def validation_step(self, batch: ImageTextBatch, batch_idx: int) -> None:
         self._step("val", batch, None)
@@ -107,7 +108,7 @@ class VAEModule(SuiteModule):
     def test_step(self, batch: ImageTextBatch, batch_idx: int) -> None:
         self._step("test", batch, None)
 
-    def _step(self, split: Split, batch: ImageTextBatch, generator: torch.Generator | None) -> LossTerms:
+    def _step(self, split: Split, batch: ImageTextBatch, generator: Randomness | None) -> LossTerms:
         images_B3HW = self._images(batch)
         output = self.net(images_B3HW, self.resolution.schedule(batch.aspect_ratio), generator=generator)
         terms = self.loss(images_B3HW, output, step=self.num_steps, last_layer=self.net.last_layer)

@@ -1,0 +1,140 @@
+"""Mistakes that users make: each ends in one sentence on standard error, before any training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from datamodules.folder import folder_dataset
+from datamodules.packing import pack_dataset
+from infinity.checkpoints.io import save_pretrained
+from infinity.quantizers.config import QuantizerConfig
+from infinity.vae import VAE, VAEConfig
+from lit_modules.cli import main
+from tests.integration.runs import TINY_AR, TINY_VAE, fit, short, write_yaml
+
+
+@pytest.fixture
+def failing(tmp_path: Path, datasets: Path, capsys: pytest.CaptureFixture[str]):
+    """Runs a command that has to fail, and returns what it says."""
+
+    def fail(kind: str, *options: str, config: str = "", subcommand: str = "fit") -> str:
+        base = write_yaml(tmp_path / "base.yaml", TINY_VAE if kind == "vae" else TINY_AR)
+        extra = write_yaml(tmp_path / "extra.yaml", config) if config else base
+        run = tmp_path / "run"
+        usual = short(2, run, datasets / "shapesworld_basic")
+        existed = run.exists()
+        arguments = [f"--config={base}", f"--config={extra}", *usual, *options]
+        capsys.readouterr()
+        assert main([kind, subcommand, *arguments]) == 1
+        said = capsys.readouterr().err.splitlines()
+        assert [line for line in said if not line.startswith("Seed set")] == said[-1:]
+        assert said[-1].startswith("error: ")
+        assert existed or not (run / "checkpoints").exists()
+        return said[-1]
+
+    return fail
+
+
+@pytest.mark.parametrize("config", ["model: {vae: {num_bitz: 3}}", "model: {vea: {}}", "modell: {}"])
+def test_an_unknown_key_is_named(failing, config: str) -> None:
+    said = failing("vae", config=config)
+    assert any(word in said for word in ("num_bitz", "vea", "modell"))
+
+
+def test_a_wrong_choice_is_told_with_the_right_ones(failing) -> None:
+    said = failing("vae", "--model.vae.quantizer.kind=fsq")
+    assert all(word in said for word in ("quantizer.kind", "bsq", "lfq", "vq", "fsq"))
+
+
+def test_a_value_out_of_range_is_told_with_its_range(failing) -> None:
+    assert "num_bits of bsq must be in [1, 128], got 500" in failing(
+        "vae", "--model.vae.quantizer.num_bits=500"
+    )
+
+
+def test_an_impossible_aspect_ratio_is_told_with_the_possible_ones(failing) -> None:
+    assert "[0.25, 4], got 7" in failing("vae", "--data.resolution.aspect_ratios=[7.0]")
+    assert "the nearest is 1.25" in failing(
+        "vae", "--data.resolution.sides=[]", "--data.resolution.aspect_ratios=[1.2]"
+    )
+
+
+def test_a_missing_data_set_is_told_with_how_to_make_one(failing, tmp_path: Path) -> None:
+    said = failing("vae", f"--data.root={tmp_path / 'nowhere'}")
+    assert "nowhere" in said
+    assert "prepare" in said
+
+
+def test_a_missing_shard_is_named(failing, tmp_path: Path) -> None:
+    data = pictures(tmp_path, side=64)
+    (data / "train/00000.tar").unlink()
+    assert "00000.tar is missing" in failing("vae", f"--data.root={data}")
+
+
+def test_images_that_are_too_small_are_told_with_their_size(failing, tmp_path: Path) -> None:
+    said = failing("vae", f"--data.root={pictures(tmp_path, side=16)}")
+    assert "16x16" in said
+    assert "64x64" in said
+
+
+def pictures(folder: Path, side: int) -> Path:
+    """A packed data set of a few square pictures."""
+    (folder / "pictures").mkdir()
+    for i in range(12):
+        Image.new("RGB", (side, side), (20 * i, 0, 0)).save(folder / f"pictures/{i}.png")
+        (folder / f"pictures/{i}.txt").write_text("a picture")
+    pack_dataset(folder / "packed", folder_dataset(folder / "pictures", 0.3))
+    return folder / "packed"
+
+
+def test_a_stride_that_is_not_the_tokenizers_is_told_with_both(failing) -> None:
+    said = failing("vae", "--data.resolution.stride=16")
+    assert "a token of 8 pixels" in said
+    assert "data.resolution.stride is 16" in said
+
+
+def test_a_tokenizer_that_is_not_there_is_told_with_what_belongs_there(failing, tmp_path: Path) -> None:
+    said = failing("ar", f"--model.vae={tmp_path / 'nothing'}")
+    assert "holds no config.json" in said
+
+
+def test_a_tokenizer_of_another_size_is_told_key_by_key(failing, tmp_path: Path) -> None:
+    levels = {"encoder_multipliers": (1,), "decoder_multipliers": (1,), "stem_patch": 8}
+    config = VAEConfig(quantizer=QuantizerConfig(num_bits=4), base_channels=32, num_res_blocks=1, **levels)
+    save_pretrained(tmp_path / "vae", VAE(config))
+    said = failing("ar", f"--model.vae={tmp_path / 'vae'}")
+    assert "model.transformer.token_bits is 8" in said
+    assert "set it to 4" in said
+
+
+def test_missing_perceptual_weights_are_told_with_the_file(failing, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert "vgg16-397923af.pth" in failing("vae", "--model.loss.lpips_weight=1")
+
+
+def test_a_missing_config_file_is_named(failing, tmp_path: Path) -> None:
+    assert "absent.yaml" in failing("vae", f"--config={tmp_path / 'absent.yaml'}")
+
+
+def test_evaluating_without_a_checkpoint_is_refused(failing) -> None:
+    assert "--ckpt_path" in failing("vae", subcommand="validate")
+
+
+def test_an_unknown_model_is_told_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gan", "fit"]) == 1
+    assert "'gan'; expected one of vae, ar" in capsys.readouterr().err
+
+
+def test_runs_and_checkpoints_are_not_mixed_up(failing, tmp_path: Path, datasets: Path) -> None:
+    config = write_yaml(tmp_path / "vae.yaml", TINY_VAE)
+    fit("vae", f"--config={config}", *short(2, tmp_path / "run", datasets / "shapesworld_basic"))
+    assert "--ckpt_path last" in failing("vae")
+    said = failing("vae", "--ckpt_path=last", "--model.vae.num_res_blocks=2", "--model.optimizer.lr=1")
+    assert "model.vae.num_res_blocks is 1 there and 2 here" in said
+    assert "model.optimizer.lr is 0.001 there and 1.0 here" in said
+    said = failing("vae", "--ckpt_path=last", "--data.batch_size=2")
+    assert "global_batch_size = 4, this run has 2" in said
+    assert "no checkpoint at" in failing("vae", f"--ckpt_path={tmp_path / 'other.ckpt'}")

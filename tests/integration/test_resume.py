@@ -1,0 +1,73 @@
+"""A run that stops and goes on is the run that never stopped, bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lit_modules.cli import main
+from tests.integration.runs import TINY_AR, TINY_VAE, checkpoint, fit, metrics, short, write_yaml
+
+CHANGING = ("Timer", "Throughput")  # clocks
+
+
+def assert_same(one: Any, two: Any, path: str = "") -> None:
+    if isinstance(one, dict):
+        assert one.keys() == two.keys(), path
+        for key in one:
+            if not any(name in str(key) for name in CHANGING):
+                assert_same(one[key], two[key], f"{path}/{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(two), path
+        for i, (a, b) in enumerate(zip(one, two, strict=True)):
+            assert_same(a, b, f"{path}/{i}")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, two), path
+    else:
+        assert one == two or one != one, path
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
+    run = tmp_path_factory.mktemp("tokenizer")
+    config = write_yaml(run / "vae.yaml", TINY_VAE)
+    fit("vae", f"--config={config}", *short(2, run / "vae", datasets / "shapesworld_basic"))
+    return run / "vae/export"
+
+
+VAE_OPTIONS = [
+    "--model.vae.quantizer.scale_depth_dropout=0.5",
+    "--model.loss.gan_weight=0.1",
+    "--model.loss.lecam_weight=0.05",
+    "--model.loss.discriminator.channels=8",
+    "--model.loss.discriminator.num_layers=1",
+]
+AR_OPTIONS = ["--model.transformer.drop_path=0.2", "--model.optimizer.kind=muon"]
+
+
+@pytest.mark.parametrize("kind", ["vae", "ar"])
+def test_resuming_in_the_middle_gives_the_weights_of_a_straight_run(
+    kind: str, tmp_path: Path, datasets: Path, tokenizer: Path
+) -> None:
+    # 4 batches an epoch: step 3 is inside the first, step 7 inside the second
+    config = write_yaml(tmp_path / "config.yaml", TINY_VAE if kind == "vae" else TINY_AR)
+    options = VAE_OPTIONS if kind == "vae" else [*AR_OPTIONS, f"--model.vae={tokenizer}"]
+    arguments = [f"--config={config}", *options, "--model.optimizer.schedule=cosine", "--data.batch_size=8"]
+    straight, resumed, data = tmp_path / "straight", tmp_path / "resumed", datasets / "shapesworld_basic"
+    fit(kind, *arguments, *short(7, straight, data))
+    interrupt = "--trainer.callbacks=[{class_path: tests.integration.runs.Interrupt, init_args: {step: 5}}]"
+    with pytest.raises(SystemExit):
+        main([kind, "fit", *arguments, *short(7, resumed, data), "--checkpoints.every_n_steps=3", interrupt])
+    assert checkpoint(resumed)["global_step"] == 3
+    fit(kind, *arguments, *short(7, resumed, data), "--ckpt_path=last")
+    one, two = checkpoint(straight), checkpoint(resumed)
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "ImageTextDataModule"):
+        assert_same(one[key], two[key], key)
+    ema = next(key for key in one["callbacks"] if "EMA" in key)
+    assert_same(one["callbacks"][ema], two["callbacks"][ema])
+    straight_rows, resumed_rows = metrics(straight), metrics(resumed)
+    for step in range(3, 7):
+        assert resumed_rows[step]["train/loss"] == straight_rows[step]["train/loss"]

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from lit_modules.callbacks import Checkpoints
+from tests.lit_modules.toy import Toy, batches, trainer
+
+
+class Saves(Checkpoints):
+    """Remembers when it wrote which file."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)
+        self.written: list[int] = []
+
+    def _save_last(self, trainer) -> None:
+        super()._save_last(trainer)
+        self.written.append(trainer.global_step)
+
+
+def test_the_last_checkpoint_is_written_by_steps_and_at_the_end(tmp_path: Path) -> None:
+    saves = Saves(every_n_steps=3, every_minutes=0)
+    trainer(tmp_path, saves, max_steps=7).fit(Toy(), batches(7))
+    assert saves.written == [3, 6, 7]
+    assert torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 7
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["last.ckpt"]
+
+
+def test_the_last_checkpoint_is_written_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saves = Saves(every_minutes=1)
+    clock = iter(range(0, 10_000, 25))  # a look at the clock every 25 s
+    monkeypatch.setattr("lit_modules.callbacks.checkpoints.time.monotonic", lambda: next(clock))
+    assert time.monotonic() == 0
+    trainer(tmp_path, saves, max_steps=7).fit(Toy(), batches(7))
+    assert saves.written[0] == 2
+    assert saves.written[-1] == 7
+    assert len(saves.written) < 7
+
+
+def test_an_end_at_a_saved_step_is_not_written_twice(tmp_path: Path) -> None:
+    saves = Saves(every_n_steps=2, every_minutes=0)
+    trainer(tmp_path, saves, max_steps=4).fit(Toy(), batches(4))
+    assert saves.written == [2, 4]
+
+
+def test_the_best_checkpoint_is_that_of_the_lowest_validation_loss(tmp_path: Path) -> None:
+    class Scripted(Toy):
+        losses = iter([3.0, 1.0, 2.0])
+
+        def on_validation_epoch_end(self) -> None:
+            self.log("val/loss", next(self.losses))
+
+    checkpoints = Checkpoints(every_minutes=0)
+    options = {"max_steps": 6, "val_check_interval": 2, "num_sanity_val_steps": 0}
+    trainer(tmp_path, checkpoints, **options).fit(Scripted(), batches(6), batches(1))
+    assert torch.load(tmp_path / "checkpoints/best.ckpt", weights_only=True)["global_step"] == 4
+    assert checkpoints.state_dict() == {"best": 1.0}
+
+
+def test_a_monitor_that_nobody_logs_is_an_error_that_lists_what_is_logged(tmp_path: Path) -> None:
+    options = {"max_steps": 2, "val_check_interval": 2, "num_sanity_val_steps": 0}
+    fit = trainer(tmp_path, Checkpoints(monitor="val/fid"), **options)
+    with pytest.raises(ValueError, match=r"val/fid is not logged; validation logs val/l2, val/loss"):
+        fit.fit(Toy(), batches(2), batches(1))
+
+
+def test_a_write_that_fails_leaves_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = trainer(tmp_path, Checkpoints(every_n_steps=1, every_minutes=0), max_steps=3)
+    save = fit.save_checkpoint
+
+    def failing(path: Path) -> None:
+        if fit.global_step == 3:
+            Path(path).write_bytes(b"half a file")
+            raise OSError("disk full")
+        save(path)
+
+    monkeypatch.setattr(fit, "save_checkpoint", failing)
+    with pytest.raises(OSError, match="disk full"):
+        fit.fit(Toy(), batches(3))
+    assert torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 2

@@ -1,0 +1,73 @@
+"""The smallest module that the callbacks can serve."""
+
+from __future__ import annotations
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from infinity.schedules import Resolution
+from infinity.types import ImageTextBatch, LossTerms
+from lit_modules.base import SuiteModule
+from lit_modules.optim import OptimizerConfig, build_optimizer
+
+__all__ = ["Toy", "batches", "trainer"]
+
+
+class Toy(SuiteModule):
+    """Learns a linear map of pixels."""
+
+    def __init__(self, **optimizer: object) -> None:
+        super().__init__(optimizer=OptimizerConfig(**{"lr": 0.1, **optimizer}), seed=0)
+        self.configs = {"optimizer": self.optimizer_config}
+        self.resolution = Resolution(stride=1, sides=(1, 2))
+        self.net = nn.Linear(12, 1)
+        self.draws: list[float] = []
+
+    def configure_optimizers(self) -> dict:
+        groups = [{"name": "net", "params": list(self.net.parameters()), "weight_decay": 0.0}]
+        return self.with_schedule(build_optimizer(groups, self.optimizer_config))
+
+    def training_step(self, batch: ImageTextBatch, batch_idx: int) -> Tensor:
+        share = self.train_randomness(len(batch.captions), batch_idx)
+        self.draws.append(torch.rand((), generator=share.generator).item())
+        terms = self._loss(batch)
+        self.log_terms("train", terms, len(batch.captions))
+        return terms.total
+
+    def validation_step(self, batch: ImageTextBatch, batch_idx: int) -> None:
+        self.log_terms("val", self._loss(batch), len(batch.captions))
+
+    def _loss(self, batch: ImageTextBatch) -> LossTerms:
+        total = (self.net(batch.images_B3HW.flatten(1)) - 1).square().mean()
+        return LossTerms(total, {"l2": total.detach()})
+
+    def training_flops(self, batch: ImageTextBatch) -> int:
+        return 1000 * len(batch.captions)
+
+    def preview(self, batch: ImageTextBatch) -> list[Tensor]:
+        return [batch.images_B3HW, torch.zeros_like(batch.images_B3HW)]
+
+
+def batches(count: int, size: int = 2) -> list[ImageTextBatch]:
+    """The same few batches, always."""
+    generator = torch.Generator().manual_seed(0)
+    names = [str(i) for i in range(size)]
+    return [
+        ImageTextBatch(torch.rand(size, 3, 2, 2, generator=generator), names, names, 1.0)
+        for _ in range(count)
+    ]
+
+
+def trainer(run: object, *callbacks: L.Callback, **options: object) -> L.Trainer:
+    """A quiet trainer on the CPU."""
+    settings = {"max_steps": 4, "log_every_n_steps": 1, "logger": False, "enable_checkpointing": False}
+    return L.Trainer(
+        accelerator="cpu",
+        devices=1,
+        default_root_dir=run,
+        callbacks=list(callbacks),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **{**settings, **options},
+    )
