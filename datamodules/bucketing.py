@@ -7,7 +7,7 @@ see one bucket at a step.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,8 +47,9 @@ def assign_buckets(widths: np.ndarray, heights: np.ndarray, aspect_ratios: tuple
 def plan_training(buckets: np.ndarray, global_batch: int, *, seed: int, epoch: int) -> BatchPlan:
     """Shuffle the samples of each bucket over the whole data set, then the batches of all buckets.
 
-    What is left of a bucket after its last full batch is dropped for this epoch (another epoch drops other
-    samples), so every epoch has equally many batches, all full.
+    These are plain permutations: samples are read by offset, so they needn't be near each other. What is left
+    of a bucket after its last full batch is dropped for this epoch (another epoch drops other samples), so
+    every epoch has equally many batches, all full.
     """
     samples, numbers, num_dropped = [], [], 0
     for bucket in np.unique(buckets):
@@ -103,7 +104,7 @@ def shuffled(count: int, *key: int) -> np.ndarray:
         return np.argsort(_mix(state + _GOLDEN * np.arange(count, dtype=np.uint64)), kind="stable")
 
 
-def _mix(x: np.ndarray) -> np.ndarray:
+def _mix(x: np.ndarray | np.uint64) -> Any:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))

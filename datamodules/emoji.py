@@ -210,13 +210,13 @@ def _composite(
     picture: Image.Image, size: int, background: tuple[int, int, int], rng: random.Random
 ) -> Image.Image:
     longest = size * rng.uniform(0.8, 0.95)
-    shape = tuple(max(1, round(side * longest / max(picture.size))) for side in picture.size)
+    width, height = (max(1, round(side * longest / max(picture.size))) for side in picture.size)
     # resized with premultiplied alpha: the hidden colour of transparent pixels must not bleed into the rim,
     # and with a filter that doesn't overshoot, which would fringe it
-    small = picture.convert("RGBa").resize(shape, Image.Resampling.HAMMING).convert("RGBA")
+    small = picture.convert("RGBa").resize((width, height), Image.Resampling.HAMMING).convert("RGBA")
     red, green, blue = (min(max(value + rng.randint(-6, 6), 0), 255) for value in background)
     canvas = Image.new("RGB", (size, size), (red, green, blue))
-    canvas.paste(small, ((size - shape[0]) // 2, (size - shape[1]) // 2), small)
+    canvas.paste(small, ((size - width) // 2, (size - height) // 2), small)
     return canvas
 
 

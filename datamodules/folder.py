@@ -40,6 +40,8 @@ class FolderSource:
             caption = caption_of(text, metadata)
             width, height = image_size(io.BytesIO(image))
             record = json.loads(metadata) if metadata else {}
+            if not isinstance(record, dict):
+                raise ValueError("its .json is no JSON object")
         except (OSError, ValueError) as error:
             raise BrokenSampleError(f"{self.paths[index]}: {error}") from error
         return Sample(_key(self.paths[index]), image, path.suffix[1:].lower(), caption, width, height, record)
@@ -75,7 +77,7 @@ def folder_dataset(folder: Path, val_fraction: float) -> DatasetParts:
 
 def _key(name: str) -> str:
     """Readable, without dots and slashes, and unique through a hash where those were replaced."""
-    stem, _, extension = name.rpartition(".")
+    stem = name.rpartition(".")[0]
     clean = re.sub(r"[^\w-]+", "_", stem)
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return clean[-60:] + ("" if clean == stem and len(clean) <= 60 else f"-{digest}")

@@ -27,9 +27,8 @@ __all__ = ["Member", "SampleRow", "Shard", "ShardIndex", "ShardScan", "scan_shar
 
 _IMAGES = ("png", "jpg", "jpeg", "webp")
 _VERSION = 1
-_KEY_AND_EXTENSION = re.compile(
-    r"^((?:.*/|)[^./]+)[.]([^/]*)$"
-)  # webdataset's convention: up to the first dot
+# webdataset's convention: the key goes up to the first dot of the file's name
+_KEY_AND_EXTENSION = re.compile(r"^((?:.*/|)[^./]+)[.]([^/]*)$")
 
 
 class Shard(NamedTuple):
@@ -181,13 +180,20 @@ class ShardIndex:
                 f"no index in {directory}; make one of existing shards with `python -m datamodules index "
                 f"{directory}`, or a data set with `python -m datamodules prepare` or `pack`"
             )
-        header = json.loads(header_path.read_text())
+        try:
+            header = json.loads(header_path.read_text())
+            table = np.load(directory / "index.npy", mmap_mode="r")
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"the index of {directory} is damaged ({error}); "
+                f"run `python -m datamodules index {directory}`"
+            ) from error
         if header.get("version") != _VERSION:
             raise ValueError(
                 f"{header_path} has index version {header.get('version')}, expected {_VERSION}; "
                 f"run `python -m datamodules index {directory}`"
             )
-        return cls(directory, header, np.load(directory / "index.npy", mmap_mode="r"))
+        return cls(directory, header, table)
 
     def __reduce__(self) -> tuple[Callable[[Path], ShardIndex], tuple[Path]]:
         return (ShardIndex.load, (self.directory,))

@@ -13,7 +13,8 @@ from lightning.pytorch import LightningDataModule
 
 from datamodules.bucketing import BatchPlan, assign_buckets, plan_evaluation, plan_training
 from datamodules.index import ShardIndex
-from datamodules.stream import BatchReader, BatchStream, FaultCounter, Position, Requests
+from datamodules.reader import BatchReader
+from datamodules.stream import BatchStream, FaultCounter, Position, Requests
 from infinity.schedules import Resolution
 
 __all__ = ["ImageTextDataModule"]
@@ -34,15 +35,14 @@ class ImageTextDataModule(LightningDataModule):
 
     Args:
         root: data set directory (`python -m datamodules prepare | pack | index`).
-        resolution: image shapes; an image goes to the bucket of the nearest aspect ratio, is resized to
-        cover the
-            bucket's size and cropped at the centre.
+        resolution: image shapes; an image goes to the bucket of the nearest aspect ratio, is resized to cover
+            the bucket's size and cropped at the centre.
         batch_size: samples per rank and step.
         num_workers: decoding processes per rank and split.
         seed: of the order.
+        train_split: subfolder of `root`; so are `val_split` and `test_split`.
         max_bad_fraction: share of unreadable samples that a run endures. Each is named in the log; in
-        training the
-            next readable sample takes its place, in validation it is left out.
+            training the next readable sample takes its place, in validation it is left out.
         max_pixels: larger images count as unreadable.
         prefetch: batches that each worker keeps ready.
         worker_context: how workers are started; the platform's default if not given.
@@ -94,10 +94,8 @@ class ImageTextDataModule(LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Open and check the indices that a stage needs: all shards there and whole, images large enough."""
         roles = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
-        for role in roles.get(stage or "", self.splits):
-            split = self.splits[role]
-            if split not in self._indices:
-                self._indices[split] = self._open(split)
+        for role in roles.get(stage or "", tuple(self.splits)):
+            self._index(role)
 
     def teardown(self, stage: str | None = None) -> None:
         """End the workers."""
@@ -105,8 +103,8 @@ class ImageTextDataModule(LightningDataModule):
             self._streams.pop().close()
 
     def train_dataloader(self) -> BatchStream:
-        index, buckets = self._split("train")
-        plan = partial(_training_plan, buckets, self.global_batch_size, self.seed)
+        index = self._index("train")
+        plan = partial(_training_plan, self._buckets(index), self.global_batch_size, self.seed)
         first = plan(0)
         if not len(first):
             raise ValueError(
@@ -148,7 +146,7 @@ class ImageTextDataModule(LightningDataModule):
         return {
             "seed": self.seed,
             "global_batch_size": self.global_batch_size,
-            "index": self._split("train")[0].fingerprint,
+            "index": self._index("train").fingerprint,
             "aspect_ratios": list(self.resolution.aspect_ratios),
         }
 
@@ -156,10 +154,10 @@ class ImageTextDataModule(LightningDataModule):
         if self._resumed is None:
             return
         for name, value in self._order().items():
-            if self._resumed[name] != value:
+            if self._resumed.get(name) != value:
                 raise ValueError(
-                    f"the checkpoint's data order has {name} = {self._resumed[name]}, this run has {value}, "
-                    f"so it can't go on exactly; set it back, or start anew from the checkpoint's weights"
+                    f"the checkpoint's data order has {name} = {self._resumed.get(name)}, this run has "
+                    f"{value}, so it can't go on exactly; set it back, or start anew from the weights"
                 )
 
     def _open(self, split: str) -> ShardIndex:
@@ -176,7 +174,7 @@ class ImageTextDataModule(LightningDataModule):
     def _check_sizes(self, split: str, index: ShardIndex) -> None:
         ratios = self.resolution.aspect_ratios
         sizes = np.array([self.resolution.image_size(ratio) for ratio in ratios])
-        heights, widths = sizes[assign_buckets(index.widths, index.heights, ratios)].T
+        heights, widths = sizes[self._buckets(index)].T
         across, down = widths / index.widths, heights / index.heights
         enlargement = float(np.median(np.maximum(across, down)))
         if enlargement > _MAX_ENLARGEMENT:
@@ -192,15 +190,18 @@ class ImageTextDataModule(LightningDataModule):
                 *(self.root, split, list(ratios), 100 * cropped),
             )
 
-    def _split(self, role: str) -> tuple[ShardIndex, np.ndarray]:
-        if self.splits[role] not in self._indices:
-            self._indices[self.splits[role]] = self._open(self.splits[role])
-        index = self._indices[self.splits[role]]
-        return index, assign_buckets(index.widths, index.heights, self.resolution.aspect_ratios)
+    def _index(self, role: str) -> ShardIndex:
+        split = self.splits[role]
+        if split not in self._indices:
+            self._indices[split] = self._open(split)
+        return self._indices[split]
+
+    def _buckets(self, index: ShardIndex) -> np.ndarray:
+        return assign_buckets(index.widths, index.heights, self.resolution.aspect_ratios)
 
     def _evaluation_stream(self, role: str) -> BatchStream:
-        index, buckets = self._split(role)
-        plan = plan_evaluation(buckets, self.global_batch_size, num_ranks=self.num_ranks)
+        index = self._index(role)
+        plan = plan_evaluation(self._buckets(index), self.global_batch_size, num_ranks=self.num_ranks)
         return self._stream(role, index, lambda epoch: plan, None)
 
     def _stream(

@@ -90,6 +90,8 @@ def pack_dataset(
             )
         left_out[split] = missing
         counts[split] = len(index)
+    for leftover in root.rglob(".*.tmp"):  # of runs that were killed
+        leftover.unlink()
     result = {**description, "fingerprint": fingerprint, "complete": True, "counts": counts}
     result["left_out"] = left_out
     write_atomic(manifest, _dumps(result))
@@ -103,12 +105,8 @@ def _started(root: Path, manifest: Path, description: dict[str, Any], fingerprin
         return {}
     found = json.loads(manifest.read_text())
     if found.get("fingerprint") != fingerprint:
-        changed = sorted(key for key in description if found.get(key) != description[key]) or [
-            "the description"
-        ]
-        listed = ", ".join(
-            f"{key}: {found.get(key)} there, {description.get(key)} asked for" for key in changed
-        )
+        changed = sorted(key for key in description if found.get(key) != description[key])
+        listed = ", ".join(f"{key}: {found.get(key)} there, {description[key]} asked for" for key in changed)
         raise ValueError(
             f"{root} holds another data set ({listed}); choose another directory or remove that one yourself"
         )

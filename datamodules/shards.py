@@ -97,7 +97,7 @@ def left_out_of(directory: Path) -> list[str]:
 
 
 def _write_shard(source: SampleSource, path: Path, indices: range) -> int:
-    import webdataset  # here, as it imports torch: a second that other commands needn't wait
+    from webdataset.writer import TarWriter  # here, as it imports torch: other commands needn't wait for that
 
     left_out: list[str] = []
 
@@ -111,16 +111,16 @@ def _write_shard(source: SampleSource, path: Path, indices: range) -> int:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            with webdataset.TarWriter(file, encoder=False, mtime=0, user="", group="") as tar:
+            with TarWriter(file, encoder=False, mtime=0, user="", group="") as tar:
                 for sample in samples():
-                    record = {"key": sample.key, "caption": sample.caption}
-                    record |= {"width": sample.width, "height": sample.height} | sample.metadata
+                    facts = {"key": sample.key, "caption": sample.caption}
+                    facts |= {"width": sample.width, "height": sample.height}
                     tar.write(
                         {
                             "__key__": sample.key,
                             sample.extension: sample.image,
                             "txt": sample.caption.encode(),
-                            "json": json.dumps(record, ensure_ascii=False).encode(),
+                            "json": json.dumps({**sample.metadata, **facts}, ensure_ascii=False).encode(),
                         }
                     )
             os.fsync(file.fileno())

@@ -23,15 +23,15 @@ _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six")
 
 
 class Noun(NamedTuple):
-    """`count` objects of one shape; `color` is None where the prompt doesn't say."""
+    """So many objects of one shape; `color` is None where the prompt doesn't say."""
 
     shape: str
     color: str | None = None
-    count: int = 1
+    number: int = 1
 
     def __str__(self) -> str:
-        if self.count > 1:
-            return f"{_NUMBERS[self.count]} {self.shape}{'es' if self.shape.endswith('s') else 's'}"
+        if self.number > 1:
+            return f"{_NUMBERS[self.number]} {self.shape}{'es' if self.shape.endswith('s') else 's'}"
         words = f"{self.color} {self.shape}" if self.color else self.shape
         return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
@@ -53,7 +53,7 @@ class Prompt(NamedTuple):
         """The prompt in GenEval's schema; a position clause comes last and points to the noun before it."""
         include: list[dict[str, Any]] = []
         for noun in reversed(self.nouns) if self.relation else self.nouns:
-            clause: dict[str, Any] = {"class": noun.shape, "count": noun.count}
+            clause: dict[str, Any] = {"class": noun.shape, "count": noun.number}
             if noun.color:
                 clause["color"] = noun.color
             include.append(clause)
@@ -61,7 +61,7 @@ class Prompt(NamedTuple):
             include[-1]["position"] = [self.relation, 0]
         metadata: dict[str, Any] = {"tag": self.tag, "include": include, "prompt": self.text}
         if self.tag == "counting":
-            metadata["exclude"] = [{"class": self.nouns[0].shape, "count": self.nouns[0].count + 1}]
+            metadata["exclude"] = [{"class": self.nouns[0].shape, "count": self.nouns[0].number + 1}]
         return metadata
 
 
@@ -76,7 +76,7 @@ def prompts_of(world: World, task: Task) -> tuple[Prompt, ...]:
             return tuple(Prompt(task, (Noun(a), Noun(b))) for a, b in ordered_pairs)
         case "counting":
             counts = [*range(2, world.max_count + 1), *world.held_out_counts]
-            return tuple(Prompt(task, (Noun(shape, count=n),)) for shape, n in product(world.shapes, counts))
+            return tuple(Prompt(task, (Noun(shape, number=n),)) for shape, n in product(world.shapes, counts))
         case "colors":
             return tuple(
                 Prompt(task, (Noun(shape, color),)) for shape, color in product(world.shapes, world.colors)

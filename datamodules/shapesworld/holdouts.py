@@ -70,9 +70,9 @@ def ood_level(world: World, prompt: Prompt) -> str:
     """`id` for prompts of the training distribution, else the name of what is new about the prompt."""
     nouns = prompt.nouns
     match prompt.tag:
-        case "counting" if nouns[0].count > _MAX_TRAINED_COUNT:
+        case "counting" if nouns[0].number > _MAX_TRAINED_COUNT:
             return "productivity"
-        case "counting" if count_held_out(world, nouns[0].shape, nouns[0].count):
+        case "counting" if count_held_out(world, nouns[0].shape, nouns[0].number):
             return "count"
         case "colors" if color_held_out(world, nouns[0].shape, nouns[0].color or ""):
             return "color"

@@ -116,7 +116,7 @@ def sample_scene(
     Colours that the prompt doesn't name are always trained ones. With `guarded`, neither the layout nor the
     company of colours shows anything held out; scenes of held-out prompts can't be guarded.
     """
-    nouns = [noun for noun in prompt.nouns for _ in range(noun.count)]
+    nouns = [noun for noun in prompt.nouns for _ in range(noun.number)]
     for _ in range(1000):
         colors = [noun.color or rng.choice(allowed_colors(world, noun.shape)) for noun in nouns]
         backgrounds = [b for b in world.backgrounds if all(_contrast(c, b) >= _MIN_CONTRAST for c in colors)]

@@ -50,8 +50,7 @@ def _square(half: float) -> Outline:
 
 
 def _cross(arm: float, half: float) -> Outline:
-    corner = ((-half, -arm), (half, -arm), (half, -half))  # turned by quarters
-    quarters = [corner]
+    quarters: list[Outline] = [((-half, -arm), (half, -arm), (half, -half))]
     for _ in range(3):
         quarters.append(tuple((-y, x) for x, y in quarters[-1]))
     return tuple(point for quarter in quarters for point in quarter)
@@ -104,7 +103,7 @@ _CANVASES = {
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """What a tier draws from. Lengths are fractions of the shorter side, as published for 64 px and above.
+    """What a tier draws from. Lengths are fractions of the picture's shorter side.
 
     Args:
         layout: `grid`: a lone object near the centre, several in distinct cells of a 2x2 grid (centres at 1/4

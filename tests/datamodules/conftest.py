@@ -6,7 +6,9 @@ import io
 import shutil
 import tarfile
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +19,7 @@ from infinity.schedules import Resolution
 
 CONFIG = ShapesWorldConfig(tier="full", size=32, num_train=101, num_val=23, prompts_per_task=1)
 RESOLUTION = Resolution(stride=8, sides=(1, 2, 4), aspect_ratios=(0.6, 1.0, 5 / 3))
+MakeModule = Callable[..., ImageTextDataModule]
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +49,24 @@ def write_tar(path: Path, files: dict[str, bytes] | list[tuple[str, bytes]]) -> 
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
+
+
+def on_rank(module: ImageTextDataModule, rank: int, num_ranks: int) -> ImageTextDataModule:
+    module.trainer = SimpleNamespace(world_size=num_ranks, global_rank=rank)  # type: ignore[assignment]
+    return module
+
+
+def keys(module: ImageTextDataModule, num_batches: int) -> list[list[str]]:
+    """Keys of the next training batches, over as many iterations as that takes."""
+    stream = module.train_dataloader()
+    found: list[list[str]] = []
+    while len(found) < num_batches:
+        found += [batch.keys for batch in islice(stream, num_batches - len(found))]
+    return found
+
+
+def global_keys(make: MakeModule, num_ranks: int, num_batches: int, batch_size: int) -> list[list[str]]:
+    ranks = [
+        keys(on_rank(make(batch_size=batch_size), rank, num_ranks), num_batches) for rank in range(num_ranks)
+    ]
+    return [sum(parts, []) for parts in zip(*ranks, strict=True)]

@@ -162,6 +162,14 @@ def test_a_folder_without_an_index_says_what_to_do(tmp_path: Path) -> None:
         ShardIndex.load(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["index.json", "index.npy"])
+def test_a_damaged_index_says_what_to_do(foreign: Path, name: str) -> None:
+    index_directory(foreign)
+    (foreign / name).write_bytes((foreign / name).read_bytes()[:40])
+    with pytest.raises(ValueError, match=r"the index of .* is damaged .*; run `python -m datamodules index"):
+        ShardIndex.load(foreign)
+
+
 def test_a_folder_without_shards_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no \.tar shards in"):
         index_directory(tmp_path)

@@ -15,7 +15,7 @@ from datamodules.shapesworld.holdouts import ood_level
 from datamodules.shapesworld.scenes import Scene
 
 worlds = pytest.mark.parametrize("world", WORLDS.values(), ids=lambda world: world.tier)
-NUM_SCENES = 3000
+NUM_SCENES = 2000
 
 CAPTION = re.compile(
     r"a picture of (?:an? (?:(?P<c1>\w+) )?(?P<s1>\w+?)"
@@ -49,7 +49,7 @@ class HeldOut:
             for prompt in prompts_of(world, task):
                 by_level.setdefault(ood_level(world, prompt), []).append(prompt)
         self.colors = {(p.nouns[0].shape, p.nouns[0].color) for p in by_level["color"]}
-        self.counts = {(p.nouns[0].shape, p.nouns[0].count) for p in by_level["count"]}
+        self.counts = {(p.nouns[0].shape, p.nouns[0].number) for p in by_level["count"]}
         self.relations = {(p.nouns[0].shape, p.relation, p.nouns[1].shape) for p in by_level["relation"]}
         self.pairs = {frozenset((n.shape, n.color) for n in p.nouns) for p in by_level["pairs_L1"]}
 
@@ -151,7 +151,7 @@ def test_every_word_is_trained(world: World) -> None:
     [
         ((Noun("circle"),), None, "a picture of a circle"),
         ((Noun("star", "orange"),), None, "a picture of an orange star"),
-        ((Noun("cross", count=3),), None, "a picture of three crosses"),
+        ((Noun("cross", number=3),), None, "a picture of three crosses"),
         ((Noun("ring"), Noun("heart")), None, "a picture of a ring and a heart"),
         ((Noun("ring"), Noun("heart")), "left of", "a picture of a ring left of a heart"),
     ],
@@ -166,7 +166,7 @@ def test_metadata_follows_genevals_schema() -> None:
         {"class": "heart", "count": 1},
         {"class": "ring", "count": 1, "position": ["above", 0]},
     ]
-    counting = Prompt("counting", (Noun("star", count=3),)).metadata()
+    counting = Prompt("counting", (Noun("star", number=3),)).metadata()
     assert counting["include"] == [{"class": "star", "count": 3}]
     assert counting["exclude"] == [{"class": "star", "count": 4}]
     bound = Prompt("color_attr", (Noun("star", "red"), Noun("ring", "blue"))).metadata()

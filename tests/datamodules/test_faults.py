@@ -1,0 +1,82 @@
+"""Broken samples: replaced or left out, counted, named, and too many of them stop the run."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from datamodules.index import ShardIndex
+from datamodules.stream import BrokenDataError
+from tests.datamodules.conftest import CONFIG, MakeModule
+
+
+def damage(root: Path, split: str, *keys: str) -> None:
+    """Overwrite the middle of these samples' images; the shard keeps its size."""
+    index = ShardIndex.load(root / split)
+    for row in (index[k] for k in range(len(index))):
+        if row.key in keys:
+            with index.shard_path(row.shard).open("r+b") as file:
+                file.seek(row.image.start)
+                file.write(b"\0" * (row.image.num_bytes // 2))
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_broken_sample_is_replaced_counted_and_named(
+    root: Path, make_module: MakeModule, num_workers: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    damage(root, "train", "train-00000017")
+    stream = make_module(root, num_workers=num_workers, max_bad_fraction=0.1).train_dataloader()
+    straight = [key for batch in make_module().train_dataloader() for key in batch.keys]
+    with caplog.at_level(logging.WARNING):
+        batches = [*stream, *stream]
+    assert all(len(batch.keys) == 4 for batch in batches)
+    got = [key for batch in batches for key in batch.keys][: len(straight)]
+    assert "train-00000017" in straight
+    assert [(a, b) for a, b in zip(straight, got, strict=True) if a != b][0][0] == "train-00000017"
+    assert sum(a != b for a, b in zip(straight, got, strict=True)) == 1
+    assert stream.faults.num_broken == 2
+    assert sum("train-00000017" in record.message for record in caplog.records) == 1
+    assert "00000.tar" in caplog.text
+
+
+def test_a_broken_validation_sample_is_left_out(root: Path, make_module: MakeModule) -> None:
+    damage(root, "val", "val-00000004")
+    stream = make_module(root, max_bad_fraction=0.1).val_dataloader()
+    seen = [key for batch in stream for key in batch.keys]
+    assert sorted(seen) == [f"val-{k:08d}" for k in range(CONFIG.num_val) if k != 4]
+    assert stream.faults.num_broken == 1
+
+
+def test_a_validation_batch_is_never_empty(root: Path, make_module: MakeModule) -> None:
+    damage(root, "val", "val-00000004")
+    stream = make_module(root, batch_size=1, max_bad_fraction=0.1).val_dataloader()
+    batches = list(stream)
+    assert len(batches) == CONFIG.num_val
+    assert {len(batch.keys) for batch in batches} == {1}
+
+
+def test_too_many_broken_samples_stop_the_run_with_a_summary(root: Path, make_module: MakeModule) -> None:
+    damage(root, "train", *(f"train-{k:08d}" for k in range(5, 25)))
+    stream = make_module(root, max_bad_fraction=0.05).train_dataloader()
+    with pytest.raises(
+        BrokenDataError, match=r"6 of \d+ train samples read are broken.*max_bad_fraction = 0\.05"
+    ):
+        list(stream)
+
+
+def test_a_fully_broken_bucket_stops_the_run(root: Path, make_module: MakeModule) -> None:
+    damage(root, "train", *(f"train-{k:08d}" for k in range(CONFIG.num_train)))
+    with pytest.raises(BrokenDataError, match=r"\d+ samples of train in a row are broken: .*undecodable"):
+        list(make_module(root, max_bad_fraction=1.0).train_dataloader())
+
+
+def test_a_shard_cut_short_while_training_breaks_only_its_samples(
+    root: Path, make_module: MakeModule
+) -> None:
+    stream = make_module(root, max_bad_fraction=0.9).train_dataloader()
+    shard = root / "train" / "00002.tar"
+    shard.write_bytes(shard.read_bytes()[:20_000])
+    assert len(list(stream)) == len(stream)
+    assert list(stream.faults.causes) == [f"its shard is cut short in {shard}"]
