@@ -32,7 +32,7 @@ _EXAMPLES = """examples:
   python -m lit_modules demo --budget 60
   python -m lit_modules demo --tier full --budget 60
 """
-_EVALUATION_SECONDS = 75.0  # sampling, scoring and report on 2 cores, with room
+_EVALUATION_SECONDS = 90.0  # sampling, scoring and report on 2 cores, with room
 _VAE_SHARE = 0.3  # of the time that is left for training
 _CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 

@@ -51,5 +51,5 @@ class SamplingConfig:
 
 def parse_per_scale(text: str) -> float | tuple[float, ...]:
     """Read "2" as one value, "1,0.5,0" as one per scale."""
-    values = tuple(float(value) for value in text.split(","))
-    return values if len(values) > 1 else values[0]
+    first, *others = (float(value) for value in text.split(","))
+    return (first, *others) if others else first
