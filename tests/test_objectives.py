@@ -87,7 +87,7 @@ def test_without_a_generator_nothing_is_random() -> None:
 
 def loss_of(generator: torch.Generator, mode: str = "off", **options: float) -> LossTerms:
     torch.manual_seed(0)
-    model = tiny_model(**{"condition_dropout": 0.0, **options})
+    model = tiny_model(**{"condition_dropout": 0.0, **options}).train()
     config = ARObjectiveConfig(self_correction=SelfCorrectionConfig(mode=mode))
     return ar_objective(model, features(), tiny_text(), SQUARE, config=config, generator=generator)
 
@@ -108,8 +108,22 @@ def test_with_everything_off_the_generator_has_no_effect() -> None:
     assert torch.equal(loss_of(seeded(0)).total, loss_of(seeded(1)).total)
 
 
+def test_a_model_that_is_evaluated_sees_flips_but_neither_drops_nor_shallow_depth() -> None:
+    model = tiny_model(condition_dropout=0.9, drop_path=0.9)
+    losses = {}
+    for mode in ("off", "full"):
+        config = ARObjectiveConfig(self_correction=SelfCorrectionConfig(mode=mode))
+        call = {"config": config, "generator": seeded()}
+        losses[mode] = ar_objective(model, features(), tiny_text((8, 8)), SQUARE, **call).total
+    alone = ar_objective(
+        model, features(), tiny_text((8, 8)), SQUARE, config=ARObjectiveConfig(), generator=None
+    )
+    assert losses["off"] != losses["full"]
+    torch.testing.assert_close(losses["off"], alone.total)
+
+
 def test_every_parameter_is_used_in_every_step() -> None:
-    model = tiny_model(max_scales=3)
+    model = tiny_model(max_scales=3).train()
     terms = ar_objective(
         model, features(), tiny_text((8, 8)), SQUARE, config=ARObjectiveConfig(), generator=seeded()
     )
