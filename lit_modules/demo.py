@@ -104,7 +104,9 @@ class Stages:
     def grant(self, name: str, share: float) -> float:
         """Seconds of training for a stage: its share of what is left; the same after a restart."""
         if name not in self.state["granted"]:
-            left = self.budget - sum(self.state["seconds"].values()) - self.reserve
+            granted = self.state["granted"]  # counts in full, also where a restart saw only the end of it
+            spent = sum(max(took, granted.get(stage, 0.0)) for stage, took in self.state["seconds"].items())
+            left = self.budget - spent - self.reserve
             self.state["granted"][name] = max(5.0, share * left)
             self._save()
         return self.state["granted"][name]
