@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from evaluation.reports.labels import format_number, words
+from evaluation.reports.labels import words
 from evaluation.shapeseval.results import Score, ShapesEvalResult
 
 __all__ = ["Failure", "Forest", "ForestRow", "failures", "forests"]
@@ -76,14 +76,14 @@ def _row(score: Score, marks: Mapping[str, Score], *, is_total: bool = False) ->
     value, low, high = score.accuracy
     return ForestRow(
         label=words(score.name),
-        score=format_number(value),
-        interval=f"{format_number(low)} to {format_number(high)}",
+        score=f"{value:.2f}",
+        interval=f"{low:.2f} to {high:.2f}",
         count=f"{score.num_images} images, {score.num_prompts} prompts",
         left=100 * low,
         width=100 * (high - low),
         dot=100 * value,
         marks=tuple(
-            (_MARKS[arm], 100 * other.accuracy.value, f"{arm} {format_number(other.accuracy.value)}")
+            (_MARKS[arm], 100 * other.accuracy.value, f"{arm} {other.accuracy.value:.2f}")
             for arm, other in marks.items()
         ),
         is_total=is_total,
