@@ -30,6 +30,7 @@ from infinity.pipeline import InfinityPipeline, image_seed, to_uint8
 __all__ = ["RunOptions", "run_model"]
 
 _NUM_STRIPS = 4
+_STAND_IN_SIZE = 64  # of the images themselves; five times faster than 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ def run_model(options: RunOptions, progress: Callable[[str, int, int], Any]) -> 
     run = ModelRun(
         pipeline=pipeline,
         data=options.data,
-        extractor=build_extractor(options.inception),
+        extractor=build_extractor(options.inception, stand_in_size=_STAND_IN_SIZE),
         images_per_prompt=options.images_per_prompt,
         num_reconstructions=options.num_reconstructions,
         guidance=options.guidance,

@@ -76,6 +76,11 @@ class InfinityPipeline:
                 f"{directory} is no saved pipeline: expected the folders vae/ and transformer/ in it"
             )
         transformer, extra = load_infinity(directory / "transformer")
+        if missing := sorted({"text", "resolution", "sampling"} - extra.keys()):
+            raise ValueError(
+                f"{directory / 'transformer' / 'config.json'} does not say {', '.join(missing)}: it was not "
+                "written by InfinityPipeline.save_pretrained; export the model again"
+            )
         return cls(
             load_vae(directory / "vae"),
             transformer,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from infinity.checkpoints.io import save_pretrained
 from infinity.pipeline import InfinityPipeline, image_seed, to_uint8
 from infinity.sampling import SamplingConfig
 from infinity.schedules import Resolution
@@ -128,6 +129,13 @@ def test_parts_that_do_not_fit_are_refused(pipeline):
 
 def test_a_folder_without_a_pipeline_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="is no saved pipeline"):
+        InfinityPipeline.from_pretrained(tmp_path)
+
+
+def test_a_transformer_saved_without_its_surroundings_is_refused(pipeline, tmp_path):
+    save_pretrained(tmp_path / "vae", pipeline.vae)
+    save_pretrained(tmp_path / "transformer", pipeline.transformer, extra={"text": {}})
+    with pytest.raises(ValueError, match="does not say resolution, sampling: .*export the model again"):
         InfinityPipeline.from_pretrained(tmp_path)
 
 
