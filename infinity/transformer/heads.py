@@ -6,6 +6,7 @@ instead of 2**D. Only the difference of a bit's two official logits matters, so 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -21,7 +22,7 @@ from infinity.transformer.config import InfinityConfig
 __all__ = ["BitwiseHead", "Head", "IndexHead", "build_head", "uniform_noise"]
 
 
-class Head(nn.Module):
+class Head(nn.Module, ABC):
     """Modulated layer-norm, then a linear classifier, in float32; subclasses say what the outputs mean."""
 
     def __init__(self, config: InfinityConfig, num_outputs: int) -> None:
@@ -39,13 +40,13 @@ class Head(nn.Module):
         """Logits of normalised states, in float32."""
         return linear_fp32(h_BLC, self.proj)
 
+    @abstractmethod
     def loss(self, logits: Tensor, labels_BLD: Tensor) -> Tensor:
         """Negative log-likelihood of the labels per token (B, L), in nats, averaged over the token's bits."""
-        raise NotImplementedError
 
+    @abstractmethod
     def predict(self, logits: Tensor) -> Tensor:
         """Most likely bits (B, L, D)."""
-        raise NotImplementedError
 
     def sample(
         self,
@@ -64,8 +65,9 @@ class Head(nn.Module):
         """Share of right bits per token and bit: float (B, L, D) of 0 and 1."""
         return (self.predict(logits) == labels_BLD).float()
 
+    @abstractmethod
     def _draw(self, logits: Tensor, top_p: float, generators: Sequence[torch.Generator]) -> Tensor:
-        raise NotImplementedError
+        """Draw bits from the nucleus of logits that the temperature has divided."""
 
 
 class BitwiseHead(Head):
