@@ -23,6 +23,7 @@ from lit_modules.base import Split, SuiteModule
 from lit_modules.compilation import compile_in_place
 from lit_modules.frozen import FrozenEncoders
 from lit_modules.optim import OptimizerConfig, build_optimizer
+from lit_modules.sharding import is_sharded, shard
 
 __all__ = ["ARModule"]
 
@@ -100,7 +101,13 @@ class ARModule(SuiteModule):
         if stage == "fit" and self.init_from:
             self._start_from(load_infinity(Path(self.init_from) / "transformer").model)
         if self.compile_enabled:
-            compile_in_place(self.net, device=device)
+            # a sharded network gathers its weights block by block, between compiled parts
+            parts = self.net.blocks if is_sharded(self.trainer) else [self.net]
+            compile_in_place(*parts, device=device)
+
+    def configure_model(self) -> None:
+        if is_sharded(self.trainer):
+            shard(self.net, self.net.blocks, self.device_mesh["data_parallel"])
 
     def _check_fit(self, vae: VAE, text_width: int, text_max_len: int) -> None:
         """Compare what meets in this module: tokenizer, text encoder, transformer, resolution."""
@@ -210,11 +217,11 @@ class ARModule(SuiteModule):
         schedule = self.resolution.schedule(batch.aspect_ratio)
         return len(batch.captions) * training_flops(self.net.config, schedule, self._num_text_tokens)
 
-    def export(self, directory: Path) -> None:
+    def export(self, directory: Path, net: Infinity) -> None:
         """Write a pipeline that draws images: transformer, tokenizer, text encoder, and what trained them."""
         pipeline = InfinityPipeline(
             self.encoders.vae,
-            self.net,
+            net,
             text=self.text_config,
             resolution=self.resolution,
             sampling=self.sampling,

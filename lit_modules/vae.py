@@ -134,6 +134,6 @@ class VAEModule(SuiteModule):
             self.net.config, self.resolution.schedule(batch.aspect_ratio)
         )
 
-    def export(self, directory: Path) -> None:
+    def export(self, directory: Path, net: VAE) -> None:
         """Write the tokenizer, with what trained it."""
-        save_pretrained(directory, self.net, extra={"step": self.num_steps, **self._plain_configs()})
+        save_pretrained(directory, net, extra={"step": self.num_steps, **self._plain_configs()})

@@ -11,6 +11,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from lit_modules.sharding import full, local, shard_like
+
 __all__ = ["EMA", "averaged_weights"]
 
 
@@ -49,7 +51,9 @@ class EMA(Callback):
         if not self.decay:
             return
         decay = min(self.decay, (1 + self.num_updates) / (10 + self.num_updates))
-        torch._foreach_lerp_(list(self._averages.values()), list(_weights(pl_module).values()), 1 - decay)
+        averages = [local(average) for average in self._averages.values()]
+        weights = [local(weight) for weight in _weights(pl_module).values()]
+        torch._foreach_lerp_(averages, weights, 1 - decay)
         self.num_updates += 1
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -69,7 +73,8 @@ class EMA(Callback):
             self._swap(pl_module)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"num_updates": self.num_updates, "averages": dict(self._averages)}
+        averages = {name: full(average) for name, average in self._averages.items()}
+        return {"num_updates": self.num_updates, "averages": averages}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.num_updates = state_dict["num_updates"]
@@ -80,13 +85,11 @@ class EMA(Callback):
         if not self.decay:
             self._averages = {}
             return
-        weights = _weights(pl_module)
         loaded = self._averages
         self._averages = {
-            name: loaded.get(name, weight).to(weight.device) for name, weight in weights.items()
+            name: shard_like(loaded[name], weight) if loaded else weight.detach().clone()
+            for name, weight in _weights(pl_module).items()
         }
-        if not loaded:
-            self._averages = {name: average.detach().clone() for name, average in self._averages.items()}
 
     @torch.no_grad()
     def _swap(self, pl_module: L.LightningModule) -> None:

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 
 from lit_modules.base import SuiteModule
 from lit_modules.callbacks.ema import averaged_weights
+from lit_modules.sharding import whole
 
 __all__ = ["Export"]
 
@@ -21,7 +22,8 @@ class Export(Callback):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: SuiteModule) -> None:  # type: ignore[override]
         with averaged_weights(trainer, pl_module):
+            net = whole(pl_module.net)
             if trainer.is_global_zero:
                 directory = Path(trainer.default_root_dir) / "export"
-                pl_module.export(directory)
+                pl_module.export(directory, net)
                 logger.info("exported to %s", directory)

@@ -12,13 +12,14 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torchvision.utils import make_grid, save_image
 
 from infinity.types import ImageTextBatch
+from lit_modules.sharding import is_sharded
 
 __all__ = ["Images"]
 
 
 class Images(Callback):
     """After validations, draws ``module.preview`` of the first validation batch: TensorBoard and
-    ``<run>/images``.
+    ``<run>/images``. Not while the network is in shards, as one rank draws alone.
 
     Args:
         every_n_validations: how often; 0 for never.
@@ -52,6 +53,8 @@ class Images(Callback):
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.sanity_checking or not self.every_n_validations or self._batch is None:
+            return
+        if is_sharded(trainer):
             return
         if self.num_validations % self.every_n_validations == 0 and trainer.is_global_zero:
             columns = pl_module.preview(self._batch)

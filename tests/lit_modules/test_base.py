@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.callbacks import Timer
 
 from lit_modules.base import SuiteModule
-from tests.lit_modules.toy import Toy, batches, trainer
+from tests.lit_modules.toy import Toy, batches, loader, trainer
 
 
 def draw(module: SuiteModule, *position: object) -> float:
@@ -58,8 +58,8 @@ def test_the_learning_rate_follows_the_schedule_step_by_step(tmp_path: Path) -> 
     seen = []
 
     class Recorder(Toy):
-        def on_train_batch_end(self, *args: object) -> None:
-            seen.append(self.optimizers().param_groups[0]["lr"])
+        def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+            seen.append(optimizer.param_groups[0]["lr"])
 
     trainer(tmp_path).fit(Recorder(schedule="cosine"), batches(4))
     assert seen == pytest.approx([0.1 * (1 + math.cos(math.pi * k / 4)) / 2 for k in range(4)])
@@ -110,10 +110,10 @@ def test_clipping_in_the_trainer_is_refused_as_there_is_one_place_for_it(tmp_pat
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
-    broken = batches(1)[0]
+    (broken,) = batches(1)
     broken.images_B3HW[0] = math.nan
     with pytest.raises(ValueError, match=r"train/loss is nan at step 1; lower model.optimizer.lr"):
-        trainer(tmp_path).fit(Toy(), [broken])
+        trainer(tmp_path).fit(Toy(), loader([broken]))
 
 
 def test_a_checkpoint_of_another_config_is_refused_by_the_keys_that_differ(tmp_path: Path) -> None:

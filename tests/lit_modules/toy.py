@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from infinity.schedules import Resolution
 from infinity.types import ImageTextBatch, LossTerms
 from lit_modules.base import SuiteModule
 from lit_modules.optim import OptimizerConfig, build_optimizer
 
-__all__ = ["Toy", "batches", "trainer"]
+__all__ = ["Toy", "batches", "loader", "trainer"]
 
 
 class Toy(SuiteModule):
@@ -49,25 +51,28 @@ class Toy(SuiteModule):
         return [batch.images_B3HW, torch.zeros_like(batch.images_B3HW)]
 
 
-def batches(count: int, size: int = 2) -> list[ImageTextBatch]:
+def batches(count: int, size: int = 2) -> DataLoader[ImageTextBatch]:
     """The same few batches, always."""
     generator = torch.Generator().manual_seed(0)
     names = [str(i) for i in range(size)]
-    return [
-        ImageTextBatch(torch.rand(size, 3, 2, 2, generator=generator), names, names, 1.0)
-        for _ in range(count)
-    ]
+    images = torch.rand(count, size, 3, 2, 2, generator=generator)
+    return loader([ImageTextBatch(batch, names, names, 1.0) for batch in images])
+
+
+def loader(batches: list[ImageTextBatch]) -> DataLoader[ImageTextBatch]:
+    return DataLoader(batches, batch_size=None, collate_fn=lambda batch: batch)
 
 
 def trainer(run: object, *callbacks: L.Callback, **options: object) -> L.Trainer:
     """A quiet trainer on the CPU."""
-    settings = {"max_steps": 4, "log_every_n_steps": 1, "logger": False, "enable_checkpointing": False}
+    settings = {"max_steps": 4, "log_every_n_steps": 1, "logger": False}
+    for setting, kind in {"enable_checkpointing": Checkpoint, "enable_progress_bar": ProgressBar}.items():
+        settings[setting] = any(isinstance(callback, kind) for callback in callbacks)
     return L.Trainer(
         accelerator="cpu",
         devices=1,
         default_root_dir=run,
         callbacks=list(callbacks),
-        enable_progress_bar=False,
         enable_model_summary=False,
         **{**settings, **options},
     )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +13,8 @@ def test_a_log_file_gets_a_line_now_and_then_and_one_at_the_end(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(0, 100_000, 2))
-    monkeypatch.setattr("lit_modules.callbacks.progress.time.monotonic", lambda: next(clock))
+    fake = SimpleNamespace(monotonic=lambda: next(clock))
+    monkeypatch.setattr("lit_modules.callbacks.progress.time", fake)
     options = {"max_steps": 12, "val_check_interval": 6, "num_sanity_val_steps": 0}
     fit = trainer(tmp_path, ProgressLine(log_seconds=15), **options)
     fit.fit(Toy(), batches(12), batches(1))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,7 +16,8 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        monkeypatch.setattr("lit_modules.callbacks.throughput.time.monotonic", lambda: self.now)
+        fake = SimpleNamespace(monotonic=lambda: self.now)
+        monkeypatch.setattr("lit_modules.callbacks.throughput.time", fake)
         monkeypatch.setattr("lit_modules.callbacks.throughput.matmul_flops_per_second", lambda *_: 1000.0)
 
 
