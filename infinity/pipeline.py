@@ -107,6 +107,7 @@ class InfinityPipeline:
         if device is not None:
             self.vae.to(device)
             self.transformer.to(device)
+            self.text_encoder.to(device)
         self.dtype = dtype or self.dtype
         return self
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from infinity.checkpoints.io import load_infinity, load_vae, weights_sha256
 from infinity.objectives import ARObjectiveConfig, ar_objective
@@ -144,7 +144,7 @@ class ARModule(SuiteModule):
     def configure_optimizers(self) -> dict[str, Any]:
         config = self.optimizer_config
         groups = [{"name": "transformer", **group} for group in self.net.param_groups(config.weight_decay)]
-        matrices = [p for p in self.net.blocks.parameters() if p.ndim == 2]
+        matrices = [module.weight for module in self.net.blocks.modules() if isinstance(module, nn.Linear)]
         return self.with_schedule(build_optimizer(groups, config, matrices=matrices))
 
     def training_step(self, batch: ImageTextBatch, batch_idx: int) -> Tensor:

@@ -66,6 +66,7 @@ class FrozenEncoders:
 
     def to(self, device: torch.device) -> FrozenEncoders:
         self.vae.to(device)
+        self.text.to(device)
         return self
 
     @torch.no_grad()
