@@ -16,6 +16,7 @@ from infinity.randomness import BatchShare
 from infinity.types import LossTerms
 from lit_modules.metrics import NamedMeans
 from lit_modules.optim import OptimizerConfig, lr_scale
+from lit_modules.sharding import full
 
 __all__ = ["Split", "SuiteModule"]
 
@@ -148,7 +149,7 @@ class SuiteModule(L.LightningModule):
         for name, parameters in _by_name(optimizer):
             norm = nn.utils.clip_grad_norm_(parameters, limit)
             if log:
-                self.log(f"train/grad_norm/{name}", norm)
+                self.log(f"train/grad_norm/{name}", full(norm))
         if log:
             self.log("train/lr", optimizer.param_groups[0]["lr"])
 

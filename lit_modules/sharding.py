@@ -29,7 +29,8 @@ def shard(net: nn.Module, blocks: nn.ModuleList, mesh: DeviceMesh) -> None:
         return
     for block in blocks:
         fully_shard(block, mesh=mesh)
-    fully_shard(net, mesh=mesh)
+    # shards again after every forward pass, so that averages and checkpoints never meet gathered weights
+    fully_shard(net, mesh=mesh, reshard_after_forward=True)
 
 
 def whole(net: N) -> N:

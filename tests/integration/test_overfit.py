@@ -37,10 +37,27 @@ images: {every_n_validations: 0}
 def test_a_tiny_transformer_learns_8_images_by_heart(tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
     pictures.mkdir()
-    words = ["red", "green", "blue", "black", "white", "gray", "pink", "gold", "teal", "navy", "lime", "plum"]
+    words = [
+        "red",
+        "green",
+        "blue",
+        "black",
+        "white",
+        "gray",
+        "pink",
+        "gold",
+        "teal",
+        "navy",
+        "lime",
+        "plum",
+        "coral",
+        "olive",
+        "tan",
+        "aqua",
+    ]
     for i, word in enumerate(words):
         image = Image.new("RGB", (32, 32), word)
-        image.paste((40 * (i % 6), 255 - 20 * i, 128), (4 * (i % 4), 8, 4 * (i % 4) + 16, 28))
+        image.paste((40 * (i % 6), 255 - 15 * i, 128), (4 * (i % 4), 8, 4 * (i % 4) + 16, 28))
         image.save(pictures / f"{i}.png")
         (pictures / f"{i}.txt").write_text(f"something {word}")
     counts = pack_dataset(tmp_path / "data", folder_dataset(pictures, 0.3))["counts"]
