@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image
 
 __all__ = [
+    "decode_image",
     "read_generated",
     "read_image",
     "read_reconstructions",
@@ -22,6 +23,8 @@ __all__ = [
     "write_image",
     "write_reconstructions",
 ]
+
+_FORMATS = ("PNG", "JPEG", "WEBP")
 
 
 def read_generated(folder: str | Path) -> dict[str, list[np.ndarray]]:
@@ -69,7 +72,12 @@ def write_reconstructions(folder: str | Path, originals_NHW3: np.ndarray, others
 def read_image(path: str | Path) -> np.ndarray:
     if not Path(path).is_file():
         raise ValueError(f"{path} is named in a manifest but does not exist; make the images again")
-    with Image.open(path) as image:
+    return decode_image(path)
+
+
+def decode_image(file: str | Path | IO[bytes]) -> np.ndarray:
+    """RGB uint8 (H, W, 3) of a PNG, JPEG or WEBP; other decoders stay shut to files of strangers."""
+    with Image.open(file, formats=_FORMATS) as image:
         return np.asarray(image.convert("RGB"))
 
 

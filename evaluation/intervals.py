@@ -47,11 +47,11 @@ def clustered_share(outcomes: Sequence[bool], clusters: Sequence[Hashable]) -> E
     for outcome, cluster in zip(outcomes, clusters, strict=True):
         residuals[cluster] = residuals.get(cluster, 0.0) + (outcome - value)
     num, num_clusters = len(outcomes), len(residuals)
-    if num_clusters == 1:  # nothing to tell how much prompts differ
-        return wilson(value, 1)
+    if num_clusters == 1 or value in (0.0, 1.0):  # nothing tells how alike the images of a prompt are
+        return wilson(value, num_clusters)
     variance = num_clusters / (num_clusters - 1) * sum(r**2 for r in residuals.values()) / num**2
     effective = min(num, value * (1 - value) / variance) if variance > 0 else num
-    # clusters that do not differ at all (all images right, say) leave the images as the only source of noise
+    # clusters that do not differ at all (half of each right) leave the images as the only source of noise
     quantile = float(stats.t.ppf((1 + LEVEL) / 2, num_clusters - 1)) if variance > 0 else None
     return wilson(value, effective, quantile)
 
@@ -70,6 +70,7 @@ def bootstrap_mean(
 ) -> Estimate:
     """Mean of independent values with a percentile bootstrap interval."""
     array = np.asarray(values, np.float64)
-    picks = np.random.default_rng(seed).integers(0, len(array), (num_resamples, len(array)))
-    low, high = np.quantile(array[picks].mean(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    rng = np.random.default_rng(seed)
+    means = [array[rng.integers(0, len(array), len(array))].mean() for _ in range(num_resamples)]
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(float(array.mean()), float(low), float(high))

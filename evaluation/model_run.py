@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from evaluation.features import FeatureExtractor
 from evaluation.reconstruction import evaluate_reconstruction
@@ -21,6 +19,7 @@ from evaluation.shapeseval.baselines import ground_truth_images, shuffled_prompt
 from evaluation.shapeseval.results import ShapesEvalResult
 from evaluation.shapeseval.runner import run_shapeseval, select_prompts
 from evaluation.shapeseval.world import Prompt, load_prompts
+from evaluation.shard_images import read_shard_images
 from infinity.pipeline import InfinityPipeline, image_seed, to_uint8
 
 __all__ = ["ModelRun", "ModelScores", "Reconstructions", "read_split"]
@@ -194,14 +193,9 @@ class ModelRun:
 
 def read_split(data: Path, split: str, limit: int) -> Iterator[np.ndarray]:
     """The first images of a split's shards, RGB uint8 (H, W, 3)."""
-    left = limit
-    for shard in sorted((data / split).glob("*.tar")):
-        with tarfile.open(shard) as tar:
-            for member in tar:
-                if left and member.name.endswith(".png") and (file := tar.extractfile(member)):
-                    left -= 1
-                    yield np.asarray(Image.open(io.BytesIO(file.read())).convert("RGB"))
-    if left == limit:
-        raise ValueError(
-            f"{data / split} holds no shards with PNG images; make the data set first (`make data`)"
-        )
+    images = islice(read_shard_images(data, split), limit)
+    first = next(images, None)
+    if first is None:
+        raise ValueError(f"{data / split} holds no shards with images; make the data set first (`make data`)")
+    for _, image in chain([first], images):
+        yield image

@@ -5,36 +5,27 @@ The third, reconstructions of the ground truth (the tokenizer's ceiling), is ``r
 
 from __future__ import annotations
 
-import io
-import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from evaluation.shapeseval.results import ShapesEvalResult
 from evaluation.shapeseval.scorer import judge
 from evaluation.shapeseval.world import Prompt
+from evaluation.shard_images import read_shard_images
 
 __all__ = ["ground_truth_images", "shuffled_prompts"]
 
-_IMAGES = (".png", ".jpg", ".jpeg", ".webp")
 _OPPOSITE = {"right of": "left of", "below": "above"}
 
 
 def ground_truth_images(world_dir: str | Path, prompts: Sequence[Prompt]) -> dict[str, list[np.ndarray]]:
     """Renders of the prompts from the ``eval`` shards: RGB uint8 (H, W, 3) by prompt id."""
-    wanted = {key: prompt.id for prompt in prompts for key in prompt.keys}
-    found: dict[str, np.ndarray] = {}
-    for shard in sorted(Path(world_dir).glob("eval/*.tar")):
-        with tarfile.open(shard) as tar:
-            for member in tar:
-                name = PurePath(member.name)
-                if name.suffix in _IMAGES and name.stem in wanted and (file := tar.extractfile(member)):
-                    found[name.stem] = np.asarray(Image.open(io.BytesIO(file.read())).convert("RGB"))
-    if lost := sorted(set(wanted) - set(found)):
+    wanted = {key for prompt in prompts for key in prompt.keys}
+    found = dict(read_shard_images(world_dir, "eval", wanted))
+    if lost := sorted(wanted - set(found)):
         shards = Path(world_dir) / "eval"
         raise ValueError(f"{shards} lacks {len(lost)} renders, e.g. {lost[0]}; make the data set again")
     return {prompt.id: [found[key] for key in prompt.keys] for prompt in prompts}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -57,10 +59,27 @@ def test_intervals_cover_the_truth_as_often_as_they_say(alike: float) -> None:
     assert 0.92 <= overall_hits / repeats <= 0.99
 
 
-def test_perfect_scores_keep_an_uncertainty() -> None:
-    perfect = clustered_share([True] * 40, [f"prompt {k % 4}" for k in range(40)])
-    assert perfect.value == perfect.high == 1
-    assert 0.9 < perfect.low < 0.95
+@pytest.mark.parametrize(("num_prompts", "share", "alike"), [(100, 0.99, 0.8), (16, 0.9, 0.6)])
+def test_intervals_cover_shares_near_one_of_images_that_are_alike(
+    num_prompts: int, share: float, alike: float
+) -> None:
+    """Four images a prompt; a run where all are right is common. Covered: 95 % and 93 % of 2000 runs."""
+    rng = np.random.default_rng(0)
+    prompts = np.repeat(range(num_prompts), 4).tolist()
+    hits, repeats = 0, 500
+    for _ in range(repeats):
+        chances = rng.beta(share * (1 / alike - 1), (1 - share) * (1 / alike - 1), num_prompts)
+        outcomes = rng.random((4, num_prompts)) < chances
+        estimate = clustered_share(outcomes.T.ravel().tolist(), prompts)
+        hits += estimate.low <= share <= estimate.high
+    assert 0.9 <= hits / repeats <= 0.98
+
+
+@pytest.mark.parametrize("outcome", [False, True])
+def test_images_of_a_prompt_count_as_one_where_all_are_right_or_all_wrong(outcome: bool) -> None:
+    estimate = clustered_share([outcome] * 40, [f"prompt {k % 4}" for k in range(40)])
+    assert estimate == wilson(float(outcome), 4)
+    assert estimate.high - estimate.low > 0.4
 
 
 def test_one_prompt_says_next_to_nothing() -> None:
@@ -79,6 +98,17 @@ def test_bootstrap_gives_the_standard_error_of_a_mean_and_is_reproducible() -> N
     assert mean.value == pytest.approx(values.mean())
     assert (mean.high - mean.low) / 2 == pytest.approx(1.96 * values.std(ddof=1) / 20, rel=0.08)
     assert mean == bootstrap_mean(values)
+
+
+def test_bootstrap_of_many_values_needs_little_memory() -> None:
+    values = np.random.default_rng(0).normal(size=50_000)
+    tracemalloc.start()
+    try:
+        bootstrap_mean(values, num_resamples=50)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * values.nbytes
 
 
 def test_outcomes_without_clusters_are_refused() -> None:
