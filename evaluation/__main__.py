@@ -10,21 +10,23 @@ from pathlib import Path
 from evaluation.commands import reconstruction_command, report_command, run_command, shapeseval_command
 from infinity.sampling.config import parse_per_scale
 
-EXAMPLES = """examples:
+EXAMPLES = """examples (of what `make demo` leaves behind):
   draw ShapesWorld's prompts with a model, score them and its tokenizer, write the report:
     python -m evaluation run --model runs/demo-basic-15/ar/export --data data/shapesworld_basic \\
-        --output runs/scores
+        --output runs/scores --history vae=runs/demo-basic-15/vae ar=runs/demo-basic-15/ar
 
-  score images of ShapesWorld's prompts (PNG files and a manifest.jsonl with "file" and "prompt_id"):
-    python -m evaluation shapeseval --world data/basic --images runs/demo/samples --output runs/demo/scores
+  draw them with the sampling command, then score its images (any PNG files with a manifest.jsonl of
+  "file" and "prompt" or "prompt_id"):
+    python -m infinity generate --prompts data/shapesworld_basic/prompts.jsonl --output runs/samples
+    python -m evaluation shapeseval --world data/shapesworld_basic --images runs/samples \\
+        --output runs/shapeseval
 
-  score reconstructions (manifest.jsonl with "original" and "reconstruction"):
-    python -m evaluation reconstruction --images runs/demo/reconstructions --output runs/demo/tokenizer
+  one page about them, with training curves:
+    python -m evaluation report runs/shapeseval --images runs/samples --output runs/page \\
+        --history vae=runs/demo-basic-15/vae ar=runs/demo-basic-15/ar
 
-  one page about both, with training curves:
-    python -m evaluation report runs/demo/scores runs/demo/tokenizer --images runs/demo/samples \\
-        --reconstructions runs/demo/reconstructions --history vae=runs/demo/vae ar=runs/demo/ar \\
-        --output runs/demo/report
+  score your own pairs of images (manifest.jsonl with "original" and "reconstruction"):
+    python -m evaluation reconstruction --images PAIRS --output runs/tokenizer
 """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,17 @@ from evaluation.image_folders import read_generated, read_reconstructions
 from evaluation.model_report import RunOptions, run_model
 from evaluation.provenance import collect_provenance, sha256_of
 from evaluation.reconstruction import bit_table, evaluate_reconstruction
-from evaluation.reports import ReportContent, load_history, reconstruction_pairs, sample_grids, write_report
+from evaluation.reports import (
+    Grid,
+    ReportContent,
+    load_history,
+    reconstruction_pairs,
+    sample_grids,
+    write_report,
+)
 from evaluation.results import Result, merge_results, read_samples
 from evaluation.shapeseval import (
+    Prompt,
     ShapesEvalResult,
     ground_truth_images,
     load_prompts,
@@ -63,7 +71,7 @@ def shapeseval_command(
         seed: of the shuffled prompts and of the random samples shown.
     """
     prompts = select_prompts(load_prompts(world), splits=splits, per_task=per_task)
-    generated = read_generated(images)
+    generated = read_generated(images, _ids_by_text(prompts))
     strict = not lenient
     arms = {"samples": run_shapeseval(world, generated, prompts=prompts, strict=strict)}
     if reconstructions is not None:
@@ -133,7 +141,10 @@ def report_command(
     for name, folder in (history or {}).items():
         curves |= load_history(folder, f"{name}/" if name else "")
     model = arms.get("samples")
-    grids = sample_grids(model, read_generated(images), seed=seed) if model and images else ()
+    grids: Sequence[Grid] = ()
+    if model and images:
+        asked = _ids_by_text({image.prompt.id: image.prompt for image in model.images}.values())
+        grids = sample_grids(model, read_generated(images, asked), seed=seed)
     pairs = reconstruction_pairs(*read_reconstructions(reconstructions)) if reconstructions else ()
     content = ReportContent(
         title=title or result.name,
@@ -143,6 +154,13 @@ def report_command(
         reconstructions=pairs,
     )
     return write_report(output, result, content)
+
+
+def _ids_by_text(prompts: Iterable[Prompt]) -> dict[str, list[str]]:
+    ids: dict[str, list[str]] = {}
+    for prompt in prompts:
+        ids.setdefault(prompt.text, []).append(prompt.id)
+    return ids
 
 
 def _data_hashes(world: Path, images: Path) -> dict[str, str]:

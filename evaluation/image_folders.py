@@ -1,6 +1,7 @@
 """Folders of PNG files with a ``manifest.jsonl``: how images travel between generation and evaluation.
 
-Generated images: one line ``{"file", "prompt_id", ...}`` each. Reconstructions: ``{"original",
+Generated images: one line ``{"file", "prompt_id", ...}`` each, or ``{"file", "prompt", ...}`` as
+``python -m infinity generate`` writes. Reconstructions: ``{"original",
 "reconstruction"}``. Paths are relative to the folder.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,11 +29,25 @@ __all__ = [
 _FORMATS = ("PNG", "JPEG", "WEBP")
 
 
-def read_generated(folder: str | Path) -> dict[str, list[np.ndarray]]:
-    """Images (RGB uint8) by prompt id, in the manifest's order."""
+def read_generated(
+    folder: str | Path, ids_by_text: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, list[np.ndarray]]:
+    """Images (RGB uint8) by prompt id, in the manifest's order.
+
+    Args:
+        folder: images and their manifest.
+        ids_by_text: ids of the prompts that use a text, for lines that give ``prompt`` alone; the text's
+            images go to them in turn.
+    """
+    turns = {text: cycle(ids) for text, ids in (ids_by_text or {}).items()}
     images: dict[str, list[np.ndarray]] = {}
-    for line in _read_manifest(folder, ("file", "prompt_id")):
-        images.setdefault(line["prompt_id"], []).append(read_image(Path(folder) / line["file"]))
+    for line in _read_manifest(folder, ("file",)):
+        prompt_id = line.get("prompt_id") or next(turns.get(line.get("prompt", ""), iter(())), None)
+        if prompt_id is None:
+            raise ValueError(
+                f"{line['file']} of {folder} has no prompt_id, nor a prompt that is to be scored"
+            )
+        images.setdefault(prompt_id, []).append(read_image(Path(folder) / line["file"]))
     return images
 
 
@@ -87,16 +103,22 @@ def write_image(path: str | Path, image_HW3: np.ndarray) -> None:
 
 
 def _read_manifest(folder: str | Path, fields: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The last line about every file (the first field); a line that a kill cut short is passed over."""
     path = Path(folder) / "manifest.jsonl"
     if not path.is_file():
         raise ValueError(f"no manifest.jsonl in {folder}; each line must give {', '.join(fields)}")
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    for number, line in enumerate(lines, start=1):
+    rows: dict[str, dict[str, Any]] = {}
+    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:
+            continue
         if lost := set(fields) - set(line):
             raise ValueError(f"line {number} of {path} lacks {', '.join(sorted(lost))}")
-    if not lines:
+        rows[line[fields[0]]] = line
+    if not rows:
         raise ValueError(f"{path} is empty")
-    return lines
+    return list(rows.values())
 
 
 def _write_manifest(folder: str | Path, lines: Sequence[Mapping[str, Any]]) -> None:

@@ -70,7 +70,7 @@ def collect_provenance(
 
 
 def merge_provenance(parts: Sequence[Provenance]) -> Provenance:
-    """Provenance of numbers from several evaluations; facts that differ are all named."""
+    """Provenance of numbers from several evaluations; facts that differ are all named, but seeds may not."""
 
     def joined(values: Iterable[str]) -> str:
         return ", ".join(dict.fromkeys(values))
@@ -79,13 +79,20 @@ def merge_provenance(parts: Sequence[Provenance]) -> Provenance:
         names = dict.fromkeys(name for mapping in mappings for name in mapping)
         return {name: joined(mapping[name] for mapping in mappings if name in mapping) for name in names}
 
+    seeds: dict[str, int] = {}
+    for name, seed in (pair for part in parts for pair in part.seeds.items()):
+        if seeds.setdefault(name, seed) != seed:
+            raise ValueError(
+                f"expected one seed of {name}, got {seeds[name]} and {seed}; report these runs one by one"
+            )
+    dirty = {part.git_dirty for part in parts}
     return Provenance(
         date=max(part.date for part in parts),
         git_sha=joined(part.git_sha for part in parts),
-        git_dirty=any(part.git_dirty for part in parts),
+        git_dirty=True if True in dirty else None if None in dirty else False,
         versions=merged([part.versions for part in parts]),
         hardware=merged([part.hardware for part in parts]),
-        seeds={name: seed for part in parts for name, seed in part.seeds.items()},
+        seeds=seeds,
         checkpoints=merged([part.checkpoints for part in parts]),
         data=merged([part.data for part in parts]),
     )

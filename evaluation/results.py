@@ -134,13 +134,20 @@ def merge_results(results: Sequence[Result]) -> Result:
     """One result of several that measured different things about one model."""
     if len(results) == 1:
         return results[0]
+    _refuse_repeats("results", [result.name for result in results])
+    _refuse_repeats("tables", [name for result in results for name in result.tables])
     return Result(
-        name=" + ".join(dict.fromkeys(result.name for result in results)),
+        name=" + ".join(result.name for result in results),
         metrics=tuple(metric for result in results for metric in result.metrics),
         provenance=merge_provenance([result.provenance for result in results]),
         config={result.name: result.config for result in results},
         tables={name: table for result in results for name, table in result.tables.items()},
     )
+
+
+def _refuse_repeats(kind: str, names: Sequence[str]) -> None:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{kind} to merge need different names, got twice: {', '.join(twice)}")
 
 
 def _write_atomically(path: Path, text: str) -> None:

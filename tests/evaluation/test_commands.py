@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from evaluation.image_folders import (
     read_generated,
     read_reconstructions,
     write_generated,
+    write_image,
     write_reconstructions,
 )
 from evaluation.results import Result
@@ -82,7 +84,7 @@ def test_what_is_missing_is_said_in_one_sentence(arguments: list[str], sentence:
 def test_help_shows_examples(capsys) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
-    assert "python -m evaluation report runs/demo/scores" in capsys.readouterr().out
+    assert "python -m evaluation report runs/shapeseval" in capsys.readouterr().out
 
 
 def test_image_folders_survive_the_round_trip(world_dir: Path, samples: Path, pairs: Path) -> None:
@@ -96,11 +98,35 @@ def test_image_folders_survive_the_round_trip(world_dir: Path, samples: Path, pa
 def test_lost_files_and_lines_are_named(pairs: Path, tmp_path: Path) -> None:
     manifest = tmp_path / "manifest.jsonl"
     manifest.write_text('{"file": "a.png"}\n')
-    with pytest.raises(ValueError, match="line 1 of .* lacks prompt_id"):
+    with pytest.raises(ValueError, match=r"a\.png of .* has no prompt_id"):
         read_generated(tmp_path)
+    manifest.write_text('{"original": "a.png"}\n')
+    with pytest.raises(ValueError, match="line 1 of .* lacks reconstruction"):
+        read_reconstructions(tmp_path)
     manifest.write_text('{"file": "a.png", "prompt_id": "p"}\n')
     with pytest.raises(ValueError, match=r"a\.png is named in a manifest but does not exist"):
         read_generated(tmp_path)
     manifest.write_text("")
     with pytest.raises(ValueError, match="is empty"):
         read_generated(tmp_path)
+
+
+def test_a_cut_line_is_passed_over_and_the_last_row_of_a_file_counts(tmp_path: Path) -> None:
+    image = np.full((8, 8, 3), 7, np.uint8)
+    write_generated(tmp_path, {"first": [image], "second": [image]})
+    with (tmp_path / "manifest.jsonl").open("a") as manifest:
+        manifest.write('{"file": "first-00.png", "prompt_id": "third"}\n{"file": "second-0')
+    assert list(read_generated(tmp_path)) == ["third", "second"]
+
+
+def test_images_of_the_sampling_command_find_their_prompts_by_text(tmp_path: Path) -> None:
+    rows = []
+    for number, text in enumerate(["a circle", "a square", "a circle"]):
+        write_image(tmp_path / f"{number}.png", np.full((8, 8, 3), number, np.uint8))
+        rows.append(json.dumps({"file": f"{number}.png", "prompt": text, "seed": 5}) + "\n")
+    (tmp_path / "manifest.jsonl").write_text("".join(rows))
+    images = read_generated(tmp_path, {"a circle": ["p", "q"], "a square": ["r"]})
+    tones = {prompt_id: [int(image[0, 0, 0]) for image in group] for prompt_id, group in images.items()}
+    assert tones == {"p": [0], "r": [1], "q": [2]}
+    with pytest.raises(ValueError, match=r"1\.png of .* nor a prompt that is to be scored"):
+        read_generated(tmp_path, {"a circle": ["p", "q"]})

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,28 @@ def test_merged_provenance_names_what_differs() -> None:
     assert merged.versions == {"torch": "2, 3"}
     assert merged.hardware == {"cpu": "one"}
     assert merged.date == "2026-02-01"
+
+
+@pytest.mark.parametrize(
+    ("states", "merged"),
+    [((False, False), False), ((False, None), None), ((None, True), True), ((True, False), True)],
+)
+def test_merged_code_is_clean_only_if_all_of_it_is_known_to_be(states, merged) -> None:
+    parts = [replace(PROVENANCE, git_dirty=state) for state in states]
+    assert merge_provenance(parts).git_dirty is merged
+
+
+def test_results_whose_seeds_differ_do_not_merge() -> None:
+    with pytest.raises(ValueError, match="one seed of sampling, got 3 and 4"):
+        merge_provenance([PROVENANCE, replace(PROVENANCE, seeds={"sampling": 4})])
+
+
+def test_results_and_tables_of_one_name_do_not_merge() -> None:
+    first, second = result("a", "psnr"), result("b", "ssim")
+    with pytest.raises(ValueError, match="results .* got twice: a"):
+        merge_results([first, replace(second, name="a")])
+    with pytest.raises(ValueError, match="tables .* got twice: table of a"):
+        merge_results([first, replace(second, tables=first.tables)])
 
 
 def test_samples_are_one_row_a_line(tmp_path: Path) -> None:
