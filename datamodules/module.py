@@ -208,6 +208,8 @@ class ImageTextDataModule(LightningDataModule):
         self, role: str, index: ShardIndex, plan: Callable[[int], BatchPlan], position: Position | None
     ) -> BatchStream:
         training = position is not None
+        # in the order of the index, the broken ones of a damaged shard can come all at once
+        num_floor = min(len(index), 1000) if training else len(index)
         stream = BatchStream(
             BatchReader(index, self.resolution, keep_size=training, max_pixels=self.max_pixels),
             Requests(
@@ -217,7 +219,7 @@ class ImageTextDataModule(LightningDataModule):
                 num_ranks=self.num_ranks,
                 position=position,
             ),
-            FaultCounter(self.splits[role], len(index), self.max_bad_fraction),
+            FaultCounter(self.splits[role], num_floor, self.max_bad_fraction),
             num_workers=self.num_workers,
             prefetch=self.prefetch,
             worker_context=self.worker_context,

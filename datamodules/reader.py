@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datamodules.decode import BrokenSampleError, caption_of, cover_crop, decode_rgb
+from datamodules.decode import caption_of, cover_crop, decode_rgb
 from datamodules.index import SampleRow, ShardIndex, read_member
 from infinity.schedules import Resolution, nearest_aspect_ratio
 from infinity.types import ImageTextBatch
@@ -82,15 +82,16 @@ class BatchReader(Dataset[LoadedBatch]):
         return LoadedBatch(batch, len(samples) + len(broken), broken)
 
     def _load(self, row: SampleRow, aspect_ratio: float, broken: list[tuple[str, str]]) -> _Loaded | None:
+        height, width = self.resolution.image_size(aspect_ratio)
         try:
             descriptor = self._descriptor(row.shard)
             data = read_member(descriptor, row.image)
             image = decode_rgb(data or b"", self.max_pixels)
             caption = caption_of(read_member(descriptor, row.text), read_member(descriptor, row.meta))
-        except (BrokenSampleError, OSError) as error:
+            return _Loaded(row.key, caption, cover_crop(image, height, width))
+        except (ValueError, OSError) as error:  # BrokenSampleError is a ValueError
             broken.append((row.key, f"{error} in {self.index.shard_path(row.shard)}"))
             return None
-        return _Loaded(row.key, caption, cover_crop(image, *self.resolution.image_size(aspect_ratio)))
 
     def _substitute(self, number: int, aspect_ratio: float, broken: list[tuple[str, str]]) -> _Loaded | None:
         tried = 0

@@ -33,19 +33,24 @@ class BrokenDataError(ValueError):
 
 
 class FaultCounter:
-    """Names every broken sample once in the log, counts them all, and stops the run when there are too many.
+    """Names every broken sample once in the log, counts those of a pass, and stops the run at too many.
 
-    The limit is a share of the samples read so far, or of the first 1000 (of all, if there are fewer)
-    before those are read.
+    Args:
+        num_floor: the limit is a share of the samples read in this pass, at least of so many.
     """
 
-    def __init__(self, split: str, num_samples: int, max_bad_fraction: float) -> None:
+    def __init__(self, split: str, num_floor: int, max_bad_fraction: float) -> None:
         self.split = split
+        self.num_floor = num_floor
         self.max_bad_fraction = max_bad_fraction
         self.causes: Counter[str] = Counter()
         self.num_read = 0
-        self._num_floor = min(num_samples, 1000)
         self._named: set[str] = set()
+
+    def start_pass(self) -> None:
+        """Count anew: a sample that is broken in every pass is one broken sample, not more each time."""
+        self.causes.clear()
+        self.num_read = 0
 
     @property
     def num_broken(self) -> int:
@@ -59,7 +64,7 @@ class FaultCounter:
                 self._named.add(key)
                 log.warning("%s sample %s is skipped: %s", self.split, key, cause)
         listed = "; ".join(f"{count} x {cause}" for cause, count in self.causes.most_common(3))
-        if self.num_broken > self.max_bad_fraction * max(self.num_read, self._num_floor):
+        if self.num_broken > self.max_bad_fraction * max(self.num_read, self.num_floor):
             raise BrokenDataError(
                 f"{self.num_broken} of {self.num_read} {self.split} samples read are broken, more than "
                 f"max_bad_fraction = {self.max_bad_fraction} allows: {listed}"
@@ -136,6 +141,7 @@ class BatchStream:
 
     def __iter__(self) -> Iterator[ImageTextBatch]:
         position = self.requests.position
+        self.faults.start_pass()
         for loaded in self._loader:
             self.faults.add(loaded)
             assert loaded.batch is not None

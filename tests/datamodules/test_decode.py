@@ -4,11 +4,16 @@ import io
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from datamodules.decode import BrokenSampleError, caption_of, cover_crop, decode_rgb, image_size
+from infinity.schedules import ASPECT_RATIOS, Resolution
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 20, 3), np.uint8)
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n%%EOF\n"
+PAPER = Resolution(aspect_ratios=ASPECT_RATIOS)
 
 
 def encode(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -39,6 +44,13 @@ def test_resizing_is_centred() -> None:
     ramp = np.repeat(np.linspace(0, 255, 40).astype(np.uint8)[None, :, None], 40, 0).repeat(3, 2)
     small = cover_crop(Image.fromarray(ramp), 10, 10).astype(int)
     assert np.abs(small + small[:, ::-1] - 255).max() <= 2
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(1, 700), st.integers(1, 700), st.sampled_from(PAPER.aspect_ratios))
+def test_every_size_can_be_cropped_to_every_ratio_of_the_paper(width: int, height: int, ratio: float) -> None:
+    target = PAPER.image_size(ratio)
+    assert cover_crop(Image.new("L", (width, height)), *target).shape == target
 
 
 def test_transparency_lies_on_white() -> None:
@@ -77,13 +89,22 @@ def test_orientation_is_applied_to_pixels_and_size() -> None:
     assert np.array_equal(np.array(decode_rgb(data, 1000)), np.rot90(RGB, -1))
 
 
+def test_the_size_of_a_png_needs_no_pixels() -> None:
+    assert image_size(io.BytesIO(encode(Image.fromarray(RGB), "PNG")[:60])) == (20, 12)
+
+
+def test_formats_that_run_other_programs_have_no_size() -> None:
+    with pytest.raises(BrokenSampleError, match="unreadable image header"):
+        image_size(io.BytesIO(EPS))
+
+
 def test_large_images_are_refused_by_their_header() -> None:
     data = encode(Image.fromarray(RGB), "PNG")
     with pytest.raises(BrokenSampleError, match="20x12 is more than max_pixels = 239"):
         decode_rgb(data[:60], 239)  # no pixel of it is there
 
 
-@pytest.mark.parametrize("data", [b"", b"nothing", encode(Image.fromarray(RGB), "PNG")[:200]])
+@pytest.mark.parametrize("data", [b"", b"nothing", encode(Image.fromarray(RGB), "PNG")[:200], EPS])
 def test_damaged_images_are_broken_samples(data: bytes) -> None:
     with pytest.raises(BrokenSampleError, match="undecodable image"):
         decode_rgb(data, 1000)
@@ -96,6 +117,8 @@ def test_damaged_images_are_broken_samples(data: bytes) -> None:
         (None, b'{"caption": "a dog"}', "a dog"),
         ("a\tna\u00efve\r\n  cat\u200b\x00".encode(), None, "a na\u00efve cat"),
         (b"caf\xe9", None, "caf\ufffd"),
+        (None, b'{"caption": "a \\ud83d cat"}', "a ? cat"),
+        ("\u0645\u06cc\u200c\u062e".encode(), None, "\u0645\u06cc\u200c\u062e"),  # a joiner is spelling
     ],
 )
 def test_captions_come_from_text_then_metadata_and_are_cleaned(
@@ -110,6 +133,7 @@ def test_captions_come_from_text_then_metadata_and_are_cleaned(
         (None, None, "no caption"),
         (None, b"[1]", "no JSON object"),
         (None, b"{", "no JSON object"),
+        (None, b"[" * 10**5, "no JSON object"),
         (None, b'{"caption": 3}', "no caption"),
         (b" \n", None, "empty caption"),
     ],
