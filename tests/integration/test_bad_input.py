@@ -39,11 +39,11 @@ def failing(tmp_path: Path, datasets: Path, capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.parametrize(
-    "config", ["model: {vae: {num_bitz: 3}}", "model: {vea: {num_bits: 3}}", "modell: 1"]
+    "config", ["model: {vae: {num_bitz: 3}}", "model: {vea: {num_bits: 3}}", "mdl: 1"]
 )
 def test_an_unknown_key_is_named(failing, config: str) -> None:
     said = failing("vae", config=config)
-    assert any(word in said for word in ("num_bitz", "vea", "modell"))
+    assert any(word in said for word in ("num_bitz", "vea", "mdl"))
 
 
 def test_a_wrong_choice_is_told_with_the_right_ones(failing) -> None:
