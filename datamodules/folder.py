@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ class FolderSource:
             record = json.loads(metadata) if metadata else {}
             if not isinstance(record, dict):
                 raise ValueError("its .json is no JSON object")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise BrokenSampleError(f"{self.paths[index]}: {error}") from error
         return Sample(_key(self.paths[index]), image, path.suffix[1:].lower(), caption, width, height, record)
 
@@ -61,11 +62,19 @@ def folder_dataset(folder: Path, val_fraction: float) -> DatasetParts:
     listing = hashlib.sha256()
     for path in found:
         name = path.relative_to(folder).as_posix()
-        draw = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) / 2**64
+        draw = int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:8]) / 2**64
         splits["val" if draw < val_fraction else "train"].append(name)
-        listing.update(f"{name}|{path.stat().st_size}\n".encode())
+        for part in (path, path.with_suffix(".txt"), path.with_suffix(".json")):
+            if part.is_file():  # a dangling link is left out, and named, when it is packed
+                facts = part.stat()
+                listing.update(os.fsencode(f"{name}|{part.suffix}|{facts.st_size}|{facts.st_mtime_ns}\n"))
     if not splits["train"]:
         raise ValueError(f"no images ({', '.join(_EXTENSIONS)}) for training below {folder}")
+    if val_fraction and not splits["val"]:
+        raise ValueError(
+            f"val_fraction = {val_fraction} holds out none of the {len(found)} images below {folder}; use a "
+            f"larger one, or 0 for no held-out images"
+        )
     sources = {split: FolderSource(folder, tuple(names)) for split, names in splits.items() if names}
     description = {
         "name": folder.resolve().name,
@@ -76,8 +85,6 @@ def folder_dataset(folder: Path, val_fraction: float) -> DatasetParts:
 
 
 def _key(name: str) -> str:
-    """Readable, without dots and slashes, and unique through a hash where those were replaced."""
-    stem = name.rpartition(".")[0]
-    clean = re.sub(r"[^\w-]+", "_", stem)
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return clean[-60:] + ("" if clean == stem and len(clean) <= 60 else f"-{digest}")
+    """Readable, without dots and slashes, and unique through a hash: `cat.jpg` can lie beside `cat.png`."""
+    clean = re.sub(r"[^\w-]+", "_", name.rpartition(".")[0])
+    return f"{clean[-60:]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}"

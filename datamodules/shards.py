@@ -44,7 +44,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            file.write(data.encode(errors="backslashreplace") if isinstance(data, str) else data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -120,7 +120,9 @@ def _write_shard(source: SampleSource, path: Path, indices: range) -> int:
                             "__key__": sample.key,
                             sample.extension: sample.image,
                             "txt": sample.caption.encode(),
-                            "json": json.dumps({**sample.metadata, **facts}, ensure_ascii=False).encode(),
+                            "json": json.dumps({**sample.metadata, **facts}, ensure_ascii=False).encode(
+                                errors="replace"
+                            ),
                         }
                     )
             os.fsync(file.fileno())

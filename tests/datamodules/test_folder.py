@@ -28,8 +28,8 @@ def test_images_are_packed_as_they_are_with_their_captions(pictures: Path, tmp_p
     result = pack_dataset(tmp_path / "out", folder_dataset(pictures, val_fraction=0.0))
     assert result["counts"] == {"train": 21}
     index = ShardIndex.load(tmp_path / "out" / "train")
-    rows = {index[k].key: index[k] for k in range(len(index))}
-    assert all("." not in key for key in rows)
+    rows = {index[k].key.rpartition("-")[0]: index[k] for k in range(len(index))}
+    assert all("." not in row.key for row in rows.values())
     row = rows["plain"]
     with index.shard_path(row.shard).open("rb") as file:
         assert read_member(file.fileno(), row.image) == (pictures / "plain.PNG").read_bytes()
@@ -47,13 +47,28 @@ def test_names_that_differ_in_punctuation_only_stay_apart(tmp_path: Path) -> Non
     assert {source[k].caption for k in range(3)} == {"a b.png", "a_b.png", "a.b.png"}
 
 
+def test_images_of_one_name_and_two_formats_are_both_packed(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for suffix in ("jpg", "png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / "in" / f"cat.{suffix}")
+    (tmp_path / "in" / "cat.txt").write_text("a cat")
+    assert pack_dataset(tmp_path / "out", folder_dataset(tmp_path / "in", 0.0))["counts"] == {"train": 2}
+
+
+def test_a_held_out_part_without_images_is_an_error(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "cat.png")
+    with pytest.raises(ValueError, match=r"val_fraction = 1e-09 holds out none of the 1 images .* or 0 for"):
+        folder_dataset(tmp_path, val_fraction=1e-9)
+
+
 def test_the_held_out_part_does_not_change_when_files_are_added(pictures: Path) -> None:
     before = folder_dataset(pictures, val_fraction=0.3).splits["val"]
     Image.new("RGB", (4, 4)).save(pictures / "another.png")
     (pictures / "another.txt").write_text("new")
     after = folder_dataset(pictures, val_fraction=0.3).splits["val"]
     keys = [{source[k].key for k in range(len(source))} for source in (before, after)]
-    assert keys[0] <= keys[1] <= keys[0] | {"another"}
+    assert keys[0] <= keys[1]
+    assert all(key.startswith("another-") for key in keys[1] - keys[0])
     assert keys[0]
 
 
@@ -62,6 +77,28 @@ def test_changed_files_change_the_fingerprint(pictures: Path, tmp_path: Path) ->
     Image.new("RGB", (40, 40)).save(pictures / "plain.PNG")
     with pytest.raises(ValueError, match="holds another data set"):
         pack_dataset(tmp_path / "out", folder_dataset(pictures, val_fraction=0.0))
+
+
+def test_changed_captions_change_the_fingerprint(pictures: Path) -> None:
+    before = folder_dataset(pictures, val_fraction=0.0).description["files"]
+    assert folder_dataset(pictures, val_fraction=0.0).description["files"] == before
+    (pictures / "plain.json").write_text('{"caption": "changed"}')
+    assert folder_dataset(pictures, val_fraction=0.0).description["files"] != before
+
+
+def test_a_dangling_link_is_left_out_and_named(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    result = pack_dataset(tmp_path / "out", folder_dataset(pictures, val_fraction=0.0))
+    assert result["counts"] == {"train": 21}
+    assert result["left_out"]["train"][0].startswith("gone.png: ")
+
+
+def test_odd_json_beside_an_image_stops_nothing(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "plain.json").write_text('{"caption": "from json", "author": "\\ud83d"}')
+    (pictures / "deep" / "photo 3.v2.json").write_text("[" * 10**5)
+    result = pack_dataset(tmp_path / "out", folder_dataset(pictures, val_fraction=0.0))
+    assert result["counts"] == {"train": 20}
+    assert result["left_out"]["train"][0].startswith("deep/photo 3.v2.jpg: ")
 
 
 def test_unusable_files_are_named(pictures: Path, tmp_path: Path) -> None:
