@@ -15,6 +15,8 @@ from evaluation.results import MetricValue, Table
 
 __all__ = ["bit_table", "evaluate_reconstruction"]
 
+_STAND_IN = "stand-in features, so not a published rFID; comparable only under this very id"
+
 
 def evaluate_reconstruction(
     originals_NHW3: np.ndarray,
@@ -47,7 +49,7 @@ def evaluate_reconstruction(
                 value=frechet_distance(extractor(originals_NHW3), extractor(reconstructions_NHW3)),
                 direction="lower",
                 n=num,
-                note="stand-in features: comparable only under this very id" if extractor.is_stand_in else "",
+                note=_STAND_IN if extractor.is_stand_in else "",
             )
         )
     for scale, bits in enumerate(bits_per_scale, start=1):

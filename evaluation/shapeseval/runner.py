@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.shapeseval.detector import ShapeDetector
 from evaluation.shapeseval.results import LENIENT, ScoredImage, ShapesEvalResult
-from evaluation.shapeseval.scorer import judge
+from evaluation.shapeseval.verify import verify_images
 from evaluation.shapeseval.world import Prompt, World, load_prompts
 
 __all__ = ["run_shapeseval", "select_prompts"]
@@ -61,12 +60,12 @@ def run_shapeseval(
         )
     if foreign := sorted(set(images_by_prompt) - {prompt.id for prompt in prompts}):
         raise ValueError(f"{len(foreign)} prompt ids are not to be scored, e.g. {', '.join(foreign[:3])}")
-    detector = ShapeDetector(world)
+    jobs = [(prompt, k, image) for prompt in prompts for k, image in enumerate(images_by_prompt[prompt.id])]
+    asked = [prompt for prompt, _, _ in jobs]
+    verdicts = verify_images((image for _, _, image in jobs), asked, world, strict=strict)
     images = []
-    for prompt in prompts:
-        for index, image in enumerate(images_by_prompt[prompt.id]):
-            verdict = judge(detector(image), prompt, strict=strict)
-            digest = hashlib.sha256(image.tobytes()).hexdigest()
-            images.append(ScoredImage(prompt=prompt, index=index, sha256=digest, verdict=verdict))
+    for (prompt, index, image), verdict in zip(jobs, verdicts, strict=True):
+        digest = hashlib.sha256(image.tobytes()).hexdigest()
+        images.append(ScoredImage(prompt=prompt, index=index, sha256=digest, verdict=verdict))
     knobs = f"{world.tier},{world.size}px" + ("" if strict else f",{LENIENT}")
     return ShapesEvalResult(knobs=knobs, arm=arm, images=tuple(images))

@@ -1,6 +1,6 @@
 """What ShapesEval knows about a world: its vocabulary and its prompts, read from the data directory alone.
 
-``world.json`` names shapes (unit outlines), colours and backgrounds; ``prompts.jsonl`` holds one prompt a
+``world.json`` names shapes (unit outlines) and colours; ``prompts.jsonl`` holds one prompt a
 line in GenEval's metadata schema. Nothing of the renderer is imported: any program that writes these files
 makes a benchmark.
 """
@@ -28,14 +28,12 @@ class World:
     Args:
         shapes: outline by name.
         colors: sRGB anchor (0..255) by name.
-        backgrounds: sRGB tones that the renderer uses; empty if unknown.
     """
 
     tier: str
     size: int
     shapes: Mapping[str, Outline]
     colors: Mapping[str, tuple[int, int, int]]
-    backgrounds: tuple[tuple[int, int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.shapes or not self.colors:
@@ -51,16 +49,14 @@ class World:
             raise ValueError(
                 f"world.json lacks {', '.join(missing)}; write it again with `python -m datamodules`"
             )
-        backgrounds = [fields["background"]] if "background" in fields else fields.get("backgrounds", [])
         return cls(
             tier=fields["tier"],
-            size=fields["size"] if isinstance(fields["size"], int) else min(fields["size"]),
+            size=fields["size"],
             shapes={
                 name: tuple(np.asarray(polygon, float) for polygon in outline)
                 for name, outline in fields["shapes"].items()
             },
             colors={name: tuple(rgb) for name, rgb in fields["colors"].items()},
-            backgrounds=tuple(tuple(rgb) for rgb in backgrounds),
         )
 
     @classmethod

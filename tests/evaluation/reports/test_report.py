@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from evaluation.features import RandomConvFeatures
+from evaluation.reconstruction import evaluate_reconstruction
 from evaluation.reports import ReportContent, Strip, write_report
 from evaluation.reports.html import render_html
 from evaluation.results import Result, read_samples
@@ -118,6 +121,22 @@ def test_an_empty_report_still_renders(report) -> None:
     text = Page(render_html(bare, ReportContent(title="Nothing yet"))).text
     assert "Nothing yet" in text
     assert "Samples" not in text
+
+
+def test_an_rfid_of_stand_in_features_is_a_caveat(report) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
+    metrics = evaluate_reconstruction(images, images[::-1], extractor=RandomConvFeatures(8))
+    result = replace(report.result, metrics=tuple(metrics))
+    text = Page(render_html(result, ReportContent(title="x"))).text
+    caveats = text[text.index("Caveats") : text.index("All numbers")]
+    assert "rfid[" in caveats
+    assert "not a published rFID" in caveats
+
+
+def test_stages_of_a_strip_stay_small_on_wide_screens(report) -> None:
+    rule = re.search(r"\.strip figure \{.*max-width: (\d+)rem", render_html(report.result, report.content))
+    assert rule
+    assert int(rule[1]) * 16 <= 260
 
 
 def test_a_report_directory_holds_everything(report, tmp_path: Path) -> None:

@@ -43,15 +43,17 @@ def test_world_and_prompts_are_read_from_the_data_directory(world_dir: Path) -> 
     assert {prompt.split for prompt in prompts} == {"id", "ood"}
 
 
-def test_one_background_may_be_given_alone() -> None:
+def test_facts_that_only_the_renderer_needs_are_passed_over() -> None:
     facts = {
         "tier": "t",
         "size": 64,
         "shapes": {"dot": [[[0, 0], [1, 0], [0, 1]]]},
         "colors": {"red": [9, 0, 0]},
+        "backgrounds": [[1, 2, 3]],
     }
-    assert World.from_dict({**facts, "background": [1, 2, 3]}).backgrounds == ((1, 2, 3),)
-    assert World.from_dict({**facts, "backgrounds": [[1, 2, 3]]}).backgrounds == ((1, 2, 3),)
+    world = World.from_dict(facts)
+    assert world.colors == {"red": (9, 0, 0)}
+    assert world.shapes["dot"][0].shape == (3, 2)
 
 
 @pytest.mark.parametrize("load", [World.load, load_prompts])
