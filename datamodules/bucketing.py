@@ -48,8 +48,8 @@ def plan_training(buckets: np.ndarray, global_batch: int, *, seed: int, epoch: i
     """Shuffle the samples of each bucket over the whole data set, then the batches of all buckets.
 
     These are plain permutations: samples are read by offset, so they needn't be near each other. What is left
-    of a bucket after its last full batch is dropped for this epoch (another epoch drops other samples), so
-    every epoch has equally many batches, all full.
+    of a bucket after its last full batch is dropped for this epoch, so every epoch has equally many batches,
+    all full. Another epoch drops other samples, but a bucket smaller than a global batch is never drawn.
     """
     samples, numbers, num_dropped = [], [], 0
     for bucket in np.unique(buckets):

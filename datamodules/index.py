@@ -27,6 +27,7 @@ __all__ = ["Member", "SampleRow", "Shard", "ShardIndex", "ShardScan", "scan_shar
 
 _IMAGES = ("png", "jpg", "jpeg", "webp")
 _VERSION = 1
+_CHUNK = 2**20
 # webdataset's convention: the key goes up to the first dot of the file's name
 _KEY_AND_EXTENSION = re.compile(r"^((?:.*/|)[^./]+)[.]([^/]*)$")
 
@@ -88,8 +89,13 @@ def _members(path: Path, file: IO[bytes]) -> dict[str, dict[str, Member]]:
                         parts["repeated"] = parts[extension]
                     parts[extension] = Member(info.offset_data, info.size)
             file.seek(tar.offset)
-            if any(file.read()):  # tarfile takes a damaged header for the end
-                raise tarfile.ReadError(f"damaged header at byte {tar.offset}")
+            rest = file.read(_CHUNK)
+            if not rest:  # cut exactly between two members
+                raise tarfile.ReadError("its end mark is missing")
+            while rest:
+                if rest.strip(b"\0"):  # tarfile takes a damaged header for the end
+                    raise tarfile.ReadError(f"damaged header at byte {tar.offset}")
+                rest = file.read(_CHUNK)
     except (tarfile.TarError, EOFError) as error:
         raise ValueError(f"{path} is no complete tar file ({error}); fetch or write it again") from error
     return members
@@ -123,7 +129,7 @@ def write_index(
     """Write the index of some shards into `directory`.
 
     Args:
-        keep: which keys belong to this split, if the shards hold several.
+        keep: whether a sample belongs to this split, if the shards hold several, by ``<shard's name>/<key>``.
     """
     scans = list(scans)
     keys = [row.key for scan in scans for row in scan.samples]
@@ -133,11 +139,14 @@ def write_index(
     for number, scan in enumerate(scans):
         shards.append(Shard(Path(os.path.relpath(scan.path, directory)).as_posix(), scan.num_bytes))
         for row in scan.samples:
-            key = row.key if unique else f"{scan.path.stem}/{row.key}"
-            if keep is None or keep(key):
+            full_key = f"{scan.path.stem}/{row.key}"
+            if keep is None or keep(full_key):
+                key = row.key if unique else full_key
                 rows.append((key.encode(), number, *row.image, *row.text, *row.meta, row.width, row.height))
     if not rows:
-        raise ValueError(f"no usable sample for {directory} in {len(scans)} shards")
+        causes = [f"{key}: {cause}" for scan in scans for key, cause in scan.left_out]
+        listed = f" ({'; '.join(causes[:3])})" if causes else ""
+        raise ValueError(f"no usable sample for {directory} in {len(scans)} shards{listed}")
     table = np.array(rows, _row_type(max(len(row[0]) for row in rows)))
     buffer = io.BytesIO()
     np.save(buffer, table, allow_pickle=False)
@@ -159,6 +168,13 @@ def _row_type(key_bytes: int) -> np.dtype:
     return np.dtype(
         [("key", f"S{key_bytes}"), ("shard", "<i4"), *members, ("width", "<i4"), ("height", "<i4")]
     )
+
+
+def _load_again(directory: Path, fingerprint: str) -> ShardIndex:
+    index = ShardIndex.load(directory)
+    if index.fingerprint != fingerprint:
+        raise ValueError(f"the index of {directory} was changed while it was in use; start again")
+    return index
 
 
 class ShardIndex:
@@ -195,8 +211,8 @@ class ShardIndex:
             )
         return cls(directory, header, table)
 
-    def __reduce__(self) -> tuple[Callable[[Path], ShardIndex], tuple[Path]]:
-        return (ShardIndex.load, (self.directory,))
+    def __reduce__(self) -> tuple[Callable[[Path, str], ShardIndex], tuple[Path, str]]:
+        return (_load_again, (self.directory, self.fingerprint))
 
     def __len__(self) -> int:
         return len(self.table)

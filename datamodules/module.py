@@ -104,7 +104,8 @@ class ImageTextDataModule(LightningDataModule):
 
     def train_dataloader(self) -> BatchStream:
         index = self._index("train")
-        plan = partial(_training_plan, self._buckets(index), self.global_batch_size, self.seed)
+        buckets, ratios = self._buckets(index), self.resolution.aspect_ratios
+        plan = partial(_training_plan, buckets, self.global_batch_size, self.seed)
         first = plan(0)
         if not len(first):
             raise ValueError(
@@ -112,6 +113,14 @@ class ImageTextDataModule(LightningDataModule):
                 f"global batch of {self.global_batch_size}; use a smaller batch_size"
             )
         log.info("train: %d batches an epoch, %d samples left over", len(first), first.num_dropped)
+        sizes = np.bincount(buckets, minlength=len(ratios))
+        if small := [
+            ratio for ratio, size in zip(ratios, sizes, strict=True) if 0 < size < self.global_batch_size
+        ]:
+            log.warning(
+                "the aspect ratios %s have fewer samples than a global batch of %d and are never drawn",
+                *(small, self.global_batch_size),
+            )
         self._check_resumed()
         return self._stream("train", index, plan, self._position)
 

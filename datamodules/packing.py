@@ -118,9 +118,9 @@ def index_directory(
 ) -> dict[str, ShardIndex]:
     """Index shards where they lie, without rewriting them; returns the new indices by split.
 
-    A folder with shards is one split; with a `val_fraction` it is divided, by a hash of the samples'
-    keys, into ``train`` and ``val``, whose indices get a subfolder each. Else every subfolder with shards
-    is a split.
+    A folder with shards is one split; with a `val_fraction` it is divided, by a hash of each
+    sample's shard name and key, into ``train`` and ``val``, whose indices get a subfolder each. Else every
+    subfolder with shards is a split.
     """
     if not 0 <= val_fraction < 1:
         raise ValueError(f"val_fraction must be in [0, 1), got {val_fraction}")

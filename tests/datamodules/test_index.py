@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,22 @@ def test_a_folder_can_be_divided_by_the_hash_of_keys(foreign: Path) -> None:
     assert index_directory(foreign, val_fraction=0.3)["val"].fingerprint == parts["val"].fingerprint
 
 
+def test_the_held_out_part_of_a_shard_does_not_depend_on_other_shards(foreign: Path) -> None:
+    def held_out() -> set[tuple[int, int]]:
+        index = index_directory(foreign, val_fraction=0.5)["val"]
+        return {(row.shard, row.image.start) for row in (index[k] for k in range(len(index)))}
+
+    both = held_out()
+    (foreign / "00001.tar").unlink()
+    assert held_out() == {(shard, start) for shard, start in both if shard == 0}
+
+
+def test_an_index_without_samples_names_causes(tmp_path: Path) -> None:
+    write_tar(tmp_path / "0.tar", {f"{k}.txt": b"words" for k in range(4)})
+    with pytest.raises(ValueError, match=r"no usable sample for .* in 1 shards \(0: 0 images .*; 1: .*; 2: "):
+        index_directory(tmp_path)
+
+
 def test_subfolders_of_shards_become_splits(foreign: Path) -> None:
     for split, shard in (("train", 0), ("val", 1)):
         (foreign / split).mkdir()
@@ -142,6 +159,15 @@ def test_a_shard_that_is_cut_short_is_an_error(foreign: Path, cut: int) -> None:
         index_directory(foreign)
 
 
+def test_a_shard_that_is_cut_between_members_is_an_error(foreign: Path) -> None:
+    shard = foreign / "00001.tar"
+    with tarfile.open(shard) as tar:
+        last = tar.getmembers()[-1]
+    shard.write_bytes(shard.read_bytes()[: last.offset])
+    with pytest.raises(ValueError, match=r"00001\.tar is no complete tar file \(its end mark is missing\)"):
+        scan_shard(shard)
+
+
 def test_a_missing_shard_is_named(foreign: Path) -> None:
     index = index_directory(foreign)[foreign.name]
     (foreign / "00001.tar").unlink()
@@ -180,3 +206,11 @@ def test_pickling_an_index_carries_its_path_only(foreign: Path) -> None:
     pickled = pickle.dumps(index)
     assert len(pickled) < 1000
     assert np.array_equal(pickle.loads(pickled).table, index.table)
+
+
+def test_a_pickled_index_does_not_turn_into_another(foreign: Path) -> None:
+    pickled = pickle.dumps(index_directory(foreign)[foreign.name])
+    (foreign / "00001.tar").unlink()
+    index_directory(foreign)
+    with pytest.raises(ValueError, match="was changed while it was in use; start again"):
+        pickle.loads(pickled)

@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 
+from datamodules.bucketing import assign_buckets
 from datamodules.decode import cover_crop, decode_rgb
 from datamodules.index import ShardIndex, read_member
 from datamodules.module import ImageTextDataModule
@@ -96,6 +97,20 @@ def test_heavy_cropping_is_warned_about(shared_root: Path, caplog: pytest.LogCap
 def test_a_batch_larger_than_every_bucket_is_an_error(make_module: MakeModule) -> None:
     with pytest.raises(ValueError, match="fills a global batch of 64; use a smaller batch_size"):
         make_module(batch_size=64).train_dataloader()
+
+
+def test_aspect_ratios_that_are_never_drawn_are_named(
+    shared_root: Path, make_module: MakeModule, caplog: pytest.LogCaptureFixture
+) -> None:
+    index = ShardIndex.load(shared_root / "train")
+    ratios = RESOLUTION.aspect_ratios
+    sizes = np.bincount(assign_buckets(index.widths, index.heights, ratios)).tolist()
+    smallest = sizes.index(min(sizes))
+    assert sorted(sizes)[1] > sizes[smallest]
+    make_module(batch_size=sizes[smallest]).train_dataloader()
+    assert "never drawn" not in caplog.text
+    make_module(batch_size=sizes[smallest] + 1).train_dataloader()
+    assert f"the aspect ratios [{ratios[smallest]}] have fewer samples than a global batch" in caplog.text
 
 
 @pytest.mark.parametrize(
