@@ -107,7 +107,7 @@ class ARModule(SuiteModule):
 
     def configure_model(self) -> None:
         if is_sharded(self.trainer):
-            shard(self.net, self.net.blocks, self.device_mesh["data_parallel"])
+            shard(self.net, self.net.blocks, self.trainer.strategy.root_device)
 
     def _check_fit(self, vae: VAE, text_width: int, text_max_len: int) -> None:
         """Compare what meets in this module: tokenizer, text encoder, transformer, resolution."""
@@ -148,7 +148,7 @@ class ARModule(SuiteModule):
         return self.with_schedule(build_optimizer(groups, config, matrices=matrices))
 
     def training_step(self, batch: ImageTextBatch, batch_idx: int) -> Tensor:
-        terms = self._objective(batch, self.train_randomness(len(batch.captions), batch_idx))
+        terms = self._objective(batch, self.randomness("train", len(batch.captions), batch_idx))
         self.log_terms("train", terms, len(batch.captions))
         return terms.total
 
@@ -161,7 +161,7 @@ class ARModule(SuiteModule):
     def _evaluate(self, split: Split, batch: ImageTextBatch, batch_idx: int) -> None:
         """Log the loss without flips, and with the same flips in every epoch."""
         clean = self._objective(batch, None)
-        flipped = self._objective(batch, self.generator(split, batch_idx))
+        flipped = self._objective(batch, self.randomness(split, len(batch.captions), batch_idx))
         logs = clean.logs | {f"flipped_{name}": flipped.logs[name] for name in ("bit_ce", "bit_accuracy")}
         self.log_terms(split, LossTerms(clean.total, logs), len(batch.captions))
 

@@ -56,18 +56,19 @@ class SuiteModule(L.LightningModule):
 
     # Randomness
 
-    def generator(self, split: Split, step: int, micro_batch: int = 0) -> torch.Generator:
-        """Random numbers of one global batch, from seed and position: a resumed run repeats them."""
-        words = (self.seed, _STREAMS[split], step, micro_batch)
-        (seed,) = np.random.SeedSequence(words).generate_state(1, np.uint64)
-        return torch.Generator(self.device).manual_seed(int(seed))
+    def randomness(self, split: Split, batch_size: int, batch_idx: int) -> BatchShare:
+        """This rank's share of a batch's random numbers.
 
-    def train_randomness(self, batch_size: int, batch_idx: int) -> BatchShare:
-        """This rank's share of the random numbers of the current training batch."""
-        micro_batch = batch_idx % self.trainer.accumulate_grad_batches
-        generator = self.generator("train", self.global_step, micro_batch)
-        ranks = self.trainer.world_size
-        return BatchShare(generator, self.global_rank * batch_size, ranks * batch_size)
+        They are a function of seed and position: a resumed run repeats them, and so does every evaluation.
+        """
+        if split == "train":
+            position = (self.global_step, batch_idx % self.trainer.accumulate_grad_batches)
+        else:
+            position = (batch_idx,)
+        (seed,) = np.random.SeedSequence((self.seed, _STREAMS[split], *position)).generate_state(1, np.uint64)
+        generator = torch.Generator(self.device).manual_seed(int(seed))
+        num_ranks = self.trainer.world_size
+        return BatchShare(generator, self.global_rank * batch_size, num_ranks * batch_size)
 
     # Logging
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TypeVar
 
 import torch
+import torch.distributed as dist
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
-from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -23,10 +24,15 @@ def is_sharded(trainer: Trainer) -> bool:
     return isinstance(trainer.strategy, ModelParallelStrategy)
 
 
-def shard(net: nn.Module, blocks: nn.ModuleList, mesh: DeviceMesh) -> None:
-    """Divide the parameters of every block, and of the rest, among the ranks."""
+def shard(net: nn.Module, blocks: nn.ModuleList, device: torch.device) -> None:
+    """Divide the parameters of every block, and of the rest, among all ranks.
+
+    Every rank sees other samples. (Lightning's mesh takes the ranks of a node for tensor-parallel by default,
+    and gradients would not be averaged over them.)
+    """
     if isinstance(net, FSDPModule):
         return
+    mesh = init_device_mesh(device.type, (dist.get_world_size(),))
     for block in blocks:
         fully_shard(block, mesh=mesh)
     # shards again after every forward pass, so that averages and checkpoints never meet gathered weights
@@ -39,8 +45,10 @@ def whole(net: N) -> N:
         return net
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     state = get_model_state_dict(net, options=options)
+    # fully_shard derives a class of the same name from the network's own
+    own_class = next(cls for cls in type(net).__mro__ if not issubclass(cls, FSDPModule))
     with torch.device("meta"):
-        copy = type(net).__mro__[1](net.config)  # the class that fully_shard derived from
+        copy = own_class(net.config)
     if state:  # on the first rank only
         copy.load_state_dict(state, strict=True, assign=True)
     return copy

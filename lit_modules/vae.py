@@ -100,7 +100,7 @@ class VAEModule(SuiteModule):
         return self.with_schedule(build_optimizer(groups, config))
 
     def training_step(self, batch: ImageTextBatch, batch_idx: int) -> Tensor:
-        return self._step("train", batch, self.train_randomness(len(batch.captions), batch_idx)).total
+        return self._step("train", batch, self.randomness("train", len(batch.captions), batch_idx)).total
 
     def validation_step(self, batch: ImageTextBatch, batch_idx: int) -> None:
         self._step("val", batch, None)

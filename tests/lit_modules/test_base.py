@@ -7,22 +7,30 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Timer
 
-from lit_modules.base import SuiteModule
+from infinity.randomness import uniform
+from lit_modules.base import Split, SuiteModule
 from tests.lit_modules.toy import Toy, batches, loader, trainer
 
 
-def draw(module: SuiteModule, *position: object) -> float:
-    return torch.rand((), generator=module.generator(*position)).item()
+def draw(module: SuiteModule, split: Split, batch_idx: int) -> float:
+    return uniform((1,), module.randomness(split, 1, batch_idx)).item()
 
 
-def test_random_numbers_are_a_function_of_seed_split_and_position() -> None:
-    module = Toy()
-    positions = [("train", 0), ("train", 1), ("train", 0, 1), ("val", 0), ("test", 0)]
+def test_random_numbers_are_a_function_of_seed_split_and_position(tmp_path: Path) -> None:
+    module, again = Toy(), Toy()
+    module.trainer = again.trainer = trainer(tmp_path)
+    positions = [("train", 0), ("val", 0), ("val", 1), ("test", 0)]
     draws = [draw(module, *position) for position in positions]
-    assert draws == [draw(Toy(), *position) for position in positions]
+    assert draws == [draw(again, *position) for position in positions]
     assert len(set(draws)) == len(draws)
     module.seed = 1
     assert draw(module, "train", 0) not in draws
+
+
+def test_every_step_draws_differently(tmp_path: Path) -> None:
+    module = Toy()
+    trainer(tmp_path).fit(module, batches(4))
+    assert len(set(module.draws)) == 4
 
 
 def test_batches_that_are_accumulated_draw_differently(tmp_path: Path) -> None:

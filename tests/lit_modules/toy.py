@@ -31,7 +31,7 @@ class Toy(SuiteModule):
         return self.with_schedule(build_optimizer(groups, self.optimizer_config))
 
     def training_step(self, batch: ImageTextBatch, batch_idx: int) -> Tensor:
-        share = self.train_randomness(len(batch.captions), batch_idx)
+        share = self.randomness("train", len(batch.captions), batch_idx)
         self.draws.append(torch.rand((), generator=share.generator).item())
         terms = self._loss(batch)
         self.log_terms("train", terms, len(batch.captions))
