@@ -22,12 +22,10 @@ from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from datamodules.emoji import EmojiConfig, emoji_dataset
 from datamodules.folder import folder_dataset
 from datamodules.packing import index_directory, pack_dataset
-from datamodules.shapesworld.dataset import ShapesWorldConfig, shapesworld_dataset
 
-_SOURCES: dict[str, type] = {"shapesworld": ShapesWorldConfig, "emoji": EmojiConfig}
+_SOURCES = ("shapesworld", "emoji")
 _EXAMPLES = {
     "shapesworld": "prepare shapesworld data/full --tier full --size 128 --num_train 100000",
     "emoji": "prepare emoji data/emoji --size 64",
@@ -58,7 +56,11 @@ def _parser(command: str, description: str) -> ArgumentParser:
 
 
 def _prepare(source: str, arguments: list[str], bars: _Bars) -> dict[str, Any]:
-    config_type = _SOURCES[source]
+    # here, as other commands need no OpenCV
+    from datamodules.emoji import EmojiConfig, emoji_dataset
+    from datamodules.shapesworld.dataset import ShapesWorldConfig, shapesworld_dataset
+
+    config_type = EmojiConfig if source == "emoji" else ShapesWorldConfig
     parser = _parser(f"prepare {source}", f"Make the data set {source} and pack it into OUT.")
     parser.add_argument("--config", action="config", help="YAML file with these options")
     parser.add_argument("--source", type=str, default=source, help="as config files name it")
@@ -70,12 +72,13 @@ def _prepare(source: str, arguments: list[str], bars: _Bars) -> dict[str, Any]:
     if arguments and not arguments[0].startswith("-"):
         arguments = ["--out", *arguments]
     options = parser.parse_args(arguments)
-    config = config_type(**{field.name: options[field.name] for field in dataclasses.fields(config_type)})
+    values = {field.name: options[field.name] for field in dataclasses.fields(config_type)}
     out = Path(options.out)
     if source == "emoji":
-        parts = emoji_dataset(config, Path(options.packages) if options.packages else out.parent / "packages")
+        packages = Path(options.packages) if options.packages else out.parent / "packages"
+        parts = emoji_dataset(EmojiConfig(**values), packages)
     else:
-        parts = shapesworld_dataset(config)
+        parts = shapesworld_dataset(ShapesWorldConfig(**values))
     return pack_dataset(
         out,
         parts,
@@ -124,7 +127,13 @@ def _source_of(arguments: list[str]) -> str:
         flag, _, path = argument.partition("=")
         if flag == "--config":
             path = path or "".join(arguments[place + 1 : place + 2])
-            return str((yaml.safe_load(Path(path).read_text("utf-8")) or {}).get("source"))
+            try:
+                config = yaml.safe_load(Path(path).read_text("utf-8")) or {}
+            except yaml.YAMLError as error:
+                raise ValueError(f"{path} is no YAML ({' '.join(str(error).split())})") from error
+            if not isinstance(config, dict):
+                raise ValueError(f"{path} must hold options by name, got a {type(config).__name__}")
+            return str(config.get("source"))
     return "none"
 
 

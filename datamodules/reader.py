@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from datamodules.bucketing import assign_buckets
 from datamodules.decode import caption_of, cover_crop, decode_rgb
 from datamodules.index import SampleRow, ShardIndex, read_member
-from infinity.schedules import Resolution, nearest_aspect_ratio
+from infinity.schedules import Resolution
 from infinity.types import ImageTextBatch
 
 __all__ = ["BatchReader", "BatchRequest", "LoadedBatch"]
@@ -59,10 +60,11 @@ class BatchReader(Dataset[LoadedBatch]):
         self.resolution = resolution
         self.keep_size = keep_size
         self.max_pixels = max_pixels
+        self._candidates: dict[float, np.ndarray] = {}  # numbers of all samples, by aspect ratio
         self._descriptors: OrderedDict[int, int] = OrderedDict()  # of open shards, by number
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_descriptors": OrderedDict()}
+        return {**self.__dict__, "_candidates": {}, "_descriptors": OrderedDict()}
 
     def __getitem__(self, request: BatchRequest) -> LoadedBatch:
         broken: list[tuple[str, str]] = []
@@ -94,15 +96,22 @@ class BatchReader(Dataset[LoadedBatch]):
             return None
 
     def _substitute(self, number: int, aspect_ratio: float, broken: list[tuple[str, str]]) -> _Loaded | None:
-        tried = 0
-        for step in range(1, len(self.index)):
-            row = self.index[(number + step) % len(self.index)]
-            if nearest_aspect_ratio(row.height, row.width, self.resolution.aspect_ratios) == aspect_ratio:
-                sample = self._load(row, aspect_ratio, broken)
-                tried += 1
-                if sample is not None or tried == _MAX_SUBSTITUTES:
-                    return sample
+        candidates = self._samples_of(aspect_ratio)
+        first = np.searchsorted(candidates, number, side="right")
+        following = np.concatenate([candidates[first:], candidates[:first]])
+        for candidate in following[following != number][:_MAX_SUBSTITUTES].tolist():
+            sample = self._load(self.index[candidate], aspect_ratio, broken)
+            if sample is not None:
+                return sample
         return None
+
+    def _samples_of(self, aspect_ratio: float) -> np.ndarray:
+        """Numbers of the samples in one bucket, ascending."""
+        if aspect_ratio not in self._candidates:
+            ratios = self.resolution.aspect_ratios
+            buckets = assign_buckets(self.index.widths, self.index.heights, ratios)
+            self._candidates[aspect_ratio] = np.flatnonzero(buckets == ratios.index(aspect_ratio))
+        return self._candidates[aspect_ratio]
 
     def _descriptor(self, shard: int) -> int:
         if shard not in self._descriptors:

@@ -96,7 +96,8 @@ def training_scene(config: ShapesWorldConfig, split: str, index: int) -> Scene:
     """Scene `index` of a split of the training distribution (`train` or `val`)."""
     world = config.world
     rng = _seeded(config, split, index)
-    task = rng.choices(list(config.mix), list(config.mix.values()))[0]
+    tasks = [task for task in TASKS if task in config.mix]  # in an order that does not depend on the config's
+    task = rng.choices(tasks, [config.mix[task] for task in tasks])[0]
     prompt = rng.choice(_by_level(world, task)["id"])
     return sample_scene(world, prompt, rng, aspect_ratio=rng.choice(world.aspect_ratios))
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,22 @@ def test_errors_are_one_sentence_and_a_code(
     assert lines[-1].startswith("error: ")
     assert message in lines[-1]
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("text", "message"), [("a: [1", "is no YAML"), ("- a", "by name, got a list")])
+def test_a_config_file_that_is_no_mapping_is_one_sentence(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    assert main(["prepare", "--config", str(tmp_path / "c.yaml")]) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("error: ")
+    assert message in lines[-1]
+
+
+def test_only_prepare_needs_opencv() -> None:
+    code = "import sys; sys.modules['cv2'] = None; import datamodules.__main__"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("line", ["num_trains: 3", "tier: easy", "mix: 3"])

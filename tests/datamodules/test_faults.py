@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from datamodules.bucketing import assign_buckets
 from datamodules.index import ShardIndex
+from datamodules.reader import BatchRequest
 from datamodules.stream import BrokenDataError
-from tests.datamodules.conftest import CONFIG, MakeModule
+from tests.datamodules.conftest import CONFIG, RESOLUTION, MakeModule
 
 
 def damage(root: Path, split: str, *keys: str) -> None:
@@ -71,6 +74,20 @@ def test_a_known_broken_sample_does_not_add_up_over_passes(root: Path, make_modu
     stream = make_module(root, max_bad_fraction=0.015).train_dataloader()  # one of 101
     for _ in range(3):
         assert len(list(stream)) == len(stream)
+
+
+def test_the_next_sample_of_the_same_aspect_ratio_takes_the_place(
+    root: Path, make_module: MakeModule
+) -> None:
+    reader = make_module(root).train_dataloader().reader
+    ratios = RESOLUTION.aspect_ratios
+    buckets = assign_buckets(reader.index.widths, reader.index.heights, ratios)
+    members = np.flatnonzero(buckets == 1).tolist()
+    damage(root, "train", *(reader.index[k].key for k in (members[-1], members[0])))
+    loaded = reader[BatchRequest(ratios[1], (members[-1], members[2]))]
+    assert loaded.batch is not None
+    assert loaded.batch.keys == [reader.index[k].key for k in (members[1], members[2])]
+    assert [key for key, _ in loaded.broken] == [reader.index[k].key for k in (members[-1], members[0])]
 
 
 def test_a_sample_whose_pixels_cannot_be_cropped_is_a_broken_one(

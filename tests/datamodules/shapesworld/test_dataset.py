@@ -99,3 +99,9 @@ def test_the_fixture_has_all_splits(shared_root: Path) -> None:
     assert counts["train"] == CONFIG.num_train
     assert counts["val"] == CONFIG.num_val
     assert counts["eval"] == len((shared_root / "prompts.jsonl").read_text().splitlines())
+
+
+def test_scenes_do_not_depend_on_the_order_of_the_mix() -> None:
+    configs = [ShapesWorldConfig(mix=dict.fromkeys(tasks, 1.0)) for tasks in (TASKS, TASKS[::-1])]
+    scenes = [[training_scene(config, "train", k).prompt for k in range(9)] for config in configs]
+    assert scenes[0] == scenes[1]
