@@ -71,6 +71,9 @@ class RunOptions:
 def run_model(options: RunOptions, progress: Callable[[str, int, int], Any]) -> Path:
     """Measure a model and return the path of ``report.html``; `progress` takes (what, done, total)."""
     pipeline = InfinityPipeline.from_pretrained(options.model)
+    curves = {}
+    for name, folder in options.history.items():
+        curves |= load_history(folder, f"{name}/")
     if options.bf16:
         pipeline.to(dtype=torch.bfloat16)
     run = ModelRun(
@@ -85,9 +88,6 @@ def run_model(options: RunOptions, progress: Callable[[str, int, int], Any]) -> 
         seed=options.seed,
     )
     scores = run(progress)
-    curves = {}
-    for name, folder in options.history.items():
-        curves |= load_history(folder, f"{name}/")
     content = ReportContent(
         title=options.title or f"Infinity on {options.data.name}",
         shapeseval=scores.arms,

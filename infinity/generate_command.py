@@ -69,7 +69,11 @@ def run_generate(options: GenerateOptions) -> None:
         for i, prompt in enumerate(prompts)
         for k in range(options.num_images)
     ]
-    missing = [job for job in wanted if (job[1], job[2]) != done.get(job[0])]
+    if other := [name for name, prompt, seed in wanted if done.get(name, (prompt, seed)) != (prompt, seed)]:
+        raise ValueError(
+            f"{options.output} holds images of other prompts or seeds ({other[0]}); choose another --output"
+        )
+    missing = [job for job in wanted if job[0] not in done]
     with Progress() as progress, open(options.output / _MANIFEST, "a") as manifest:
         task = progress.add_task("images", total=len(wanted), completed=len(wanted) - len(missing))
         for start in range(0, len(missing), options.batch_size):

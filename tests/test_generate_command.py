@@ -63,6 +63,15 @@ def test_other_settings_do_not_mix_into_a_folder(model, tmp_path):
         generate(model, tmp_path, "a", "--guidance", "1")
 
 
+def test_images_of_other_prompts_are_not_overwritten(model, tmp_path):
+    generate(model, tmp_path, "a")
+    before = (tmp_path / "00000_0.png").read_bytes()
+    for arguments in (("b",), ("a", "--seed", "1")):
+        with pytest.raises(SystemExit, match="error: .*other prompts or seeds .*choose another --output"):
+            generate(model, tmp_path, *arguments)
+    assert (tmp_path / "00000_0.png").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
