@@ -1,5 +1,5 @@
-# The face of the project: bare `make` lists the targets. CONFIG= (one or more YAML files, later ones win) and ARGS=
-# pass through to the command behind a target; `make -n TARGET` shows that command.
+# The face of the project: bare `make` lists the targets. ARGS= passes through to the command behind a target, and so
+# does CONFIG= (one or more YAML files, later ones win) where it takes configs; `make -n TARGET` shows the command.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -19,7 +19,7 @@ help:
 setup: $(STAMP)  ## Create .venv with the tested versions (every target does it, once)
 
 demo: $(STAMP)  ## Data, training, images, scores and report, BUDGET=15 minutes in all
-	$(RUN) lit_modules demo --budget $(BUDGET) $(FLAGS)
+	$(RUN) lit_modules demo --budget $(BUDGET) $(ARGS)
 
 test: $(STAMP)  ## Run the tests (ARGS= for pytest)
 	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist worksteal -m "not slow" $(ARGS)
@@ -43,13 +43,13 @@ train-ar: $(STAMP)  ## Train a transformer on a trained tokenizer's bits
 	$(RUN) lit_modules ar fit $(FLAGS)
 
 sample: $(STAMP)  ## Draw images from prompts
-	$(RUN) infinity generate $(FLAGS)
+	$(RUN) infinity generate $(ARGS)
 
 eval: $(STAMP)  ## Score a model
-	$(RUN) evaluation run $(FLAGS)
+	$(RUN) evaluation run $(ARGS)
 
 report: $(STAMP)  ## Write report.html from scores
-	$(RUN) evaluation report $(FLAGS)
+	$(RUN) evaluation report $(ARGS)
 
 clean:  ## Remove .venv and caches; data/ and runs/ stay
 	rm -rf .venv build ./*.egg-info .pytest_cache .ruff_cache .hypothesis
