@@ -159,11 +159,12 @@ class ARModule(SuiteModule):
         self._evaluate("test", batch, batch_idx)
 
     def _evaluate(self, split: Split, batch: ImageTextBatch, batch_idx: int) -> None:
-        """Log the loss without flips, and with the same flips in every epoch."""
-        clean = self._objective(batch, None)
-        flipped = self._objective(batch, self.randomness(split, len(batch.captions), batch_idx))
-        logs = clean.logs | {f"flipped_{name}": flipped.logs[name] for name in ("bit_ce", "bit_accuracy")}
-        self.log_terms(split, LossTerms(clean.total, logs), len(batch.captions))
+        """Log the loss without flips and, where training has any, with the same flips in every epoch."""
+        terms = self._objective(batch, None)
+        if self.objective.self_correction.mode != "off":
+            flipped = self._objective(batch, self.randomness(split, len(batch.captions), batch_idx)).logs
+            terms.logs.update({f"flipped_{name}": flipped[name] for name in ("bit_ce", "bit_accuracy")})
+        self.log_terms(split, terms, len(batch.captions))
 
     def _objective(self, batch: ImageTextBatch, generator: Randomness | None) -> LossTerms:
         text = self.encoders.states(batch.captions, self.device)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -156,7 +157,8 @@ def main(argv: list[str]) -> int:
 
 def _quiet() -> None:
     """Show our own messages, and not the advice that Lightning gives to everybody."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    level = logging.WARNING if rank_zero_only.rank else logging.INFO
+    logging.basicConfig(level=level, format="%(message)s")
     for library in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
     for message in (
@@ -164,5 +166,8 @@ def _quiet() -> None:
         ".*IterableDataset.*__len__.*",
         ".*smaller than the logging interval.*",
         ".*LeafSpec.*",
+        ".*sync_dist=True.*",  # what is logged is a mean over ranks already
+        ".*returned a view tensor.*",  # nothing is written into it
+        "(?s).*Grad strides do not match bucket view strides.*",
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -36,7 +36,7 @@ class EMA(Callback):
         self._global_step = 0
         self._swapped = False
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._prepare(pl_module)
         self._global_step = trainer.global_step
 

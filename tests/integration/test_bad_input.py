@@ -38,9 +38,7 @@ def failing(tmp_path: Path, datasets: Path, capsys: pytest.CaptureFixture[str]):
     return fail
 
 
-@pytest.mark.parametrize(
-    "config", ["model: {vae: {num_bitz: 3}}", "model: {vea: {num_bits: 3}}", "mdl: 1"]
-)
+@pytest.mark.parametrize("config", ["model: {vae: {num_bitz: 3}}", "model: {vea: {num_bits: 3}}", "mdl: 1"])
 def test_an_unknown_key_is_named(failing, config: str) -> None:
     said = failing("vae", config=config)
     assert any(word in said for word in ("num_bitz", "vea", "mdl"))

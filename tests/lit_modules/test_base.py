@@ -62,6 +62,25 @@ def test_progress_goes_by_the_clock_where_that_is_further_and_survives_a_resume(
     assert module.progress() == 1
 
 
+def test_the_time_that_is_spent_travels_with_a_checkpoint(tmp_path: Path) -> None:
+    seen = []
+
+    class Recorder(Toy):
+        def training_step(self, batch, batch_idx):
+            seen.append(self.progress())
+            return super().training_step(batch, batch_idx)
+
+    first = trainer(tmp_path, max_steps=2, max_time={"seconds": 3600})
+    (timer,) = (callback for callback in first.callbacks if isinstance(callback, Timer))
+    timer.load_state_dict({"time_elapsed": {"train": 1800.0}})
+    first.fit(Toy(), batches(4))
+    first.save_checkpoint(tmp_path / "toy.ckpt")
+    second = trainer(tmp_path, max_steps=10, max_time={"seconds": 7200})
+    second.fit(Recorder(), batches(4), ckpt_path=tmp_path / "toy.ckpt")
+    assert 0.25 <= seen[0] < 0.26
+    assert len(seen) == 8
+
+
 def test_the_learning_rate_follows_the_schedule_step_by_step(tmp_path: Path) -> None:
     seen = []
 

@@ -35,6 +35,9 @@ def files(*paths: Path) -> list[str]:
 class ParsedCLI(SuiteCLI):
     """Parses the command line, and stops there."""
 
+    def before_instantiate_classes(self) -> None:
+        pass
+
     def instantiate_classes(self) -> None:
         self.config_init = self.config
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lit_modules.callbacks import Checkpoints
 from tests.lit_modules.toy import Toy, batches, trainer
@@ -44,6 +45,21 @@ def test_an_end_at_a_saved_step_is_not_written_twice(tmp_path: Path) -> None:
     saves = Saves(every_n_steps=2, every_minutes=0)
     trainer(tmp_path, saves, max_steps=4).fit(Toy(), batches(4))
     assert saves.written == [2, 4]
+
+
+@pytest.mark.parametrize(("exception", "steps"), [(SIGTERMException, 3), (RuntimeError, 2)])
+def test_a_terminated_run_keeps_its_last_step_and_a_broken_one_what_was_saved_before(
+    tmp_path: Path, exception: type[BaseException], steps: int
+) -> None:
+    class Ended(Toy):
+        def on_train_batch_start(self, *args: object) -> None:
+            if self.global_step == 3:
+                raise exception
+
+    fit = trainer(tmp_path, Checkpoints(every_n_steps=2, every_minutes=0))
+    with pytest.raises((exception, SystemExit)):
+        fit.fit(Ended(), batches(4))
+    assert torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)["global_step"] == steps
 
 
 def test_the_best_checkpoint_is_that_of_the_lowest_validation_loss(tmp_path: Path) -> None:
