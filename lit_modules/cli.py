@@ -166,6 +166,7 @@ def _quiet() -> None:
         ".*IterableDataset.*__len__.*",
         ".*smaller than the logging interval.*",
         ".*LeafSpec.*",
+        ".*dataloader is not resumable.*",  # the data module is
         ".*sync_dist=True.*",  # what is logged is a mean over ranks already
         ".*returned a view tensor.*",  # nothing is written into it
         "(?s).*Grad strides do not match bucket view strides.*",
