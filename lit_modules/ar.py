@@ -40,8 +40,8 @@ class ARModule(SuiteModule):
         optimizer: of the transformer.
         sampling: how the pictures of a validation are drawn.
         prompts: captions of those pictures; the first ones of the validation split if there are none.
-        feature_cache_mib: memory for tokenizer features, so that images are encoded in the first epoch only;
-            0 for none.
+        feature_cache_mib: memory for tokenizer features and text states, so that an image and a caption are
+            encoded once only; 0 for none.
         init_from: directory of an exported pipeline whose weights training starts with (the next stage of
             a recipe); empty for random weights.
         seed: of everything that is drawn while training; set by ``seed_everything``.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from infinity.text import TextEncoder
 from infinity.types import ImageTextBatch, TextStates
@@ -25,29 +26,19 @@ class TensorCache:
     def __len__(self) -> int:
         return len(self._tensors)
 
-    def stack(self, names: Sequence[str], compute: Callable[[list[int]], Tensor]) -> Tensor:
-        """One row per name; `compute` gives the rows of the positions that are missing, in order.
+    def get(self, names: Sequence[str], compute: Callable[[list[int]], Iterable[Tensor]]) -> list[Tensor]:
+        """One tensor per name; `compute` gives those of the positions that are missing, in order.
 
-        Rows are kept exactly as computed: features decide bits by their sign.
+        They are kept exactly as computed: features decide bits by their sign.
         """
         missing = [i for i, name in enumerate(names) if name not in self._tensors]
-        computed = compute(missing) if missing else None
-        if computed is not None and len(missing) == len(names):
-            self._keep(names, computed)
-            return computed
-        rows = [self._tensors.get(name) for name in names]
-        if computed is not None:
-            for i, row in zip(missing, computed, strict=True):
-                rows[i] = row.cpu()
-            self._keep([names[i] for i in missing], computed)
-        return torch.stack([row for row in rows if row is not None])
-
-    def _keep(self, names: Sequence[str], rows: Tensor) -> None:
-        num_bytes = rows[0].numel() * rows.element_size()
-        for name, row in zip(names, rows, strict=True):
-            if name not in self._tensors and self.num_bytes + num_bytes <= self.budget_bytes:
-                self._tensors[name] = row.to("cpu", copy=True)
+        computed = dict(zip(missing, compute(missing), strict=True)) if missing else {}
+        for i, tensor in computed.items():
+            num_bytes = tensor.numel() * tensor.element_size()
+            if names[i] not in self._tensors and self.num_bytes + num_bytes <= self.budget_bytes:
+                self._tensors[names[i]] = tensor.to("cpu", copy=True)
                 self.num_bytes += num_bytes
+        return [computed[i] if i in computed else self._tensors[name] for i, name in enumerate(names)]
 
 
 class FrozenEncoders:
@@ -55,8 +46,8 @@ class FrozenEncoders:
     sharded.
 
     Args:
-        cache_bytes: memory for tokenizer features, which are then computed once per sample; 0 for none.
-            Samples have to look the same in every epoch.
+        cache_bytes: memory for what the networks compute, so that they see every image and every caption
+            once; 0 for none. Samples have to look the same in every epoch.
     """
 
     def __init__(self, vae: VAE, text: TextEncoder, cache_bytes: int) -> None:
@@ -75,11 +66,23 @@ class FrozenEncoders:
         images_B3HW = batch.images_B3HW
         if not self.cache.budget_bytes:
             return self.vae.encode(images_B3HW)
-        names = [f"{batch.aspect_ratio}/{key}" for key in batch.keys]
-        features_BDHW = self.cache.stack(names, lambda rows: self.vae.encode(images_B3HW[rows]))
-        return features_BDHW.to(images_B3HW.device)
+        names = [f"image/{batch.aspect_ratio}/{key}" for key in batch.keys]
+        features = self.cache.get(names, lambda rows: self.vae.encode(images_B3HW[rows]))
+        return torch.stack([feature.to(images_B3HW.device) for feature in features])
 
     @torch.no_grad()
     def states(self, captions: list[str], device: torch.device) -> TextStates:
-        """States of the text encoder."""
-        return self.text.encode(captions).to(device)
+        """States of the text encoder, padded to the longest caption."""
+        if not self.cache.budget_bytes:
+            return self.text.encode(captions).to(device)
+        names = [f"text/{caption}" for caption in captions]
+        states = self.cache.get(names, lambda rows: self._states([captions[row] for row in rows]))
+        lengths_B = torch.tensor([len(state) for state in states], device=device)
+        states_BME = pad_sequence([state.to(device) for state in states], batch_first=True)
+        mask_BM = torch.arange(states_BME.shape[1], device=device) < lengths_B[:, None]
+        return TextStates(states_BME, mask_BM)
+
+    def _states(self, captions: list[str]) -> list[Tensor]:
+        """States (M, E) of every caption, without padding."""
+        states_BME, mask_BM = self.text.encode(captions)
+        return [state[mask] for state, mask in zip(states_BME, mask_BM, strict=True)]

@@ -25,8 +25,8 @@ class Rows:
 def test_the_cache_computes_only_what_it_lacks_and_keeps_the_order() -> None:
     cache = TensorCache(budget_bytes=1000)
     first, second = Rows(["b", "a"]), Rows(["a", "c", "b"])
-    cache.stack(first.names, first)
-    rows = cache.stack(second.names, second)
+    cache.get(first.names, first)
+    rows = torch.stack(cache.get(second.names, second))
     assert first.asked == [["b", "a"]]
     assert second.asked == [["c"]]
     assert rows[:, 0].tolist() == [ord("a"), ord("c"), ord("b")]
@@ -36,7 +36,7 @@ def test_the_cache_never_exceeds_its_budget_and_stays_right() -> None:
     cache = TensorCache(budget_bytes=2 * 16)
     for _ in range(2):
         rows = Rows(["a", "b", "c"])
-        values = cache.stack(rows.names, rows)
+        values = torch.stack(cache.get(rows.names, rows))
         assert values[:, 0].tolist() == [97, 98, 99]
     assert len(cache) == 2
     assert cache.num_bytes == 32
@@ -64,6 +64,17 @@ def test_cached_features_are_bit_for_bit_what_was_computed_first() -> None:
     again = frozen.features(batch._replace(images_B3HW=torch.zeros_like(images)))
     assert torch.equal(again, first)
     assert torch.equal(first, encoders(0).features(batch)) is False  # other weights, so not a constant
+
+
+def test_cached_text_states_are_those_of_the_encoder_in_any_company() -> None:
+    frozen = encoders(cache_bytes=2**20)
+    device = torch.device("cpu")
+    frozen.states(["a red circle on a square", "dogs"], device)
+    batch = ["dogs", "two cats", "a red circle on a square", "dogs"]
+    direct, cached = frozen.text.encode(batch), frozen.states(batch, device)
+    assert torch.equal(cached.states_BME, direct.states_BME)
+    assert torch.equal(cached.mask_BM, direct.mask_BM)
+    assert len(frozen.cache) == 3
 
 
 def test_frozen_networks_have_no_gradients() -> None:
