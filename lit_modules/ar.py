@@ -19,7 +19,7 @@ from infinity.transformer import Infinity, InfinityConfig
 from infinity.transformer.flops import training_flops
 from infinity.types import ImageTextBatch, LossTerms
 from infinity.vae import VAE
-from lit_modules.base import Split, SuiteModule
+from lit_modules.base import Split, SuiteModule, plain
 from lit_modules.compilation import compile_in_place
 from lit_modules.frozen import FrozenEncoders
 from lit_modules.optim import OptimizerConfig, build_optimizer
@@ -231,7 +231,7 @@ class ARModule(SuiteModule):
             "step": self.num_steps,
             "vae_sha256": self._vae_sha256,
             "text_fingerprint": self.encoders.text.fingerprint,
-            **{name: value for name, value in self._plain_configs().items() if name != "transformer"},
+            **{name: value for name, value in plain(self.configs).items() if name != "transformer"},
         }
         pipeline.save_pretrained(directory, extra=extra)
         self.net.train()

@@ -11,14 +11,14 @@ import torch
 from lightning.pytorch.callbacks import Timer
 from torch import Tensor, nn
 
-from infinity.configs import config_to_dict
+from infinity.configs import config_from_dict, config_to_dict
 from infinity.randomness import BatchShare
 from infinity.types import LossTerms
 from lit_modules.metrics import NamedMeans
 from lit_modules.optim import OptimizerConfig, lr_scale
 from lit_modules.sharding import full
 
-__all__ = ["Split", "SuiteModule"]
+__all__ = ["Split", "SuiteModule", "plain", "time_limit"]
 
 Split = Literal["train", "val", "test"]
 _TRAINING_ONLY = {
@@ -166,20 +166,18 @@ class SuiteModule(L.LightningModule):
             raise ValueError(f"model.init_from {self.init_from} holds another network: {different} differ")
         self.net.load_state_dict(trained.state_dict(), strict=True)
 
-    def _plain_configs(self) -> dict[str, Any]:
-        return {name: config_to_dict(config) for name, config in self.configs.items()}
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["config"] = self._plain_configs()
+        checkpoint["config"] = plain(self.configs)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        theirs, ours = checkpoint.get("config"), self._plain_configs()
-        if theirs is None:
-            raise ValueError(
-                "the checkpoint has no config: it was not written by this suite's " + type(self).__name__
-            )
+        saved = checkpoint.get("config", {})
+        if saved.keys() != self.configs.keys():
+            raise ValueError(f"the checkpoint was not written by this suite's {type(self).__name__}")
+        # rebuilt, so that keys which are younger than the checkpoint have their defaults
+        rebuilt = {name: config_from_dict(type(config), saved[name]) for name, config in self.configs.items()}
         different = [
-            f"model.{key} is {there} there and {here} here" for key, there, here in _differences(theirs, ours)
+            f"model.{key} is {there} there and {here} here"
+            for key, there, here in _differences(plain(rebuilt), plain(self.configs))
         ]
         if different:
             more = f" (and {len(different) - 3} more)" if len(different) > 3 else ""
@@ -188,6 +186,11 @@ class SuiteModule(L.LightningModule):
                 "values to resume, or start a new run from exported weights with model.init_from"
             )
         self._loaded_steps = checkpoint["global_step"]
+
+
+def plain(configs: dict[str, Any]) -> dict[str, Any]:
+    """Dataclasses as dicts and lists."""
+    return {name: config_to_dict(config) for name, config in configs.items()}
 
 
 def time_limit(trainer: L.Trainer) -> Timer | None:

@@ -79,6 +79,11 @@ class SuiteCLI(LightningCLI):
             raise ValueError(
                 "trainer.default_root_dir names the directory of the run; set it, e.g. to runs/vae/try1"
             )
+        if str(config.trainer.strategy).startswith(("fsdp", "deepspeed")):
+            raise ValueError(
+                f"trainer.strategy {config.trainer.strategy} wraps whole modules, which these can't bear; "
+                "use lightning.pytorch.strategies.ModelParallelStrategy, which shards the transformer"
+            )
         last = last_checkpoint(run)
         if self.subcommand != "fit" and not config.ckpt_path:
             raise ValueError(
@@ -99,15 +104,9 @@ class SuiteCLI(LightningCLI):
         fitting = self.subcommand == "fit"
         if config.logger is None or config.logger is True:
             run = config.default_root_dir
-            kwargs["logger"] = (
-                [
-                    TensorBoardLogger(run, name="", version=""),
-                    MetricsLog(run),
-                ]
-                if fitting
-                else False
-            )
-        if fitting:
+            loggers = [TensorBoardLogger(run, name="", version=""), MetricsLog(run)]
+            kwargs["logger"] = loggers if fitting else False
+        if fitting and not config.fast_dev_run:
             kwargs["callbacks"] = [*(config.callbacks or []), Throughput(), Export()]
         return super().instantiate_trainer(**kwargs)
 

@@ -14,10 +14,11 @@ from infinity.randomness import Randomness
 from infinity.schedules import Resolution
 from infinity.types import ImageTextBatch, LossTerms
 from infinity.vae import VAE, VAEConfig
-from lit_modules.base import Split, SuiteModule
+from lit_modules.base import Split, SuiteModule, plain
 from lit_modules.compilation import compile_in_place
 from lit_modules.flops import vae_training_flops
 from lit_modules.optim import OptimizerConfig, build_optimizer
+from lit_modules.sharding import is_sharded
 
 __all__ = ["VAEModule"]
 
@@ -77,6 +78,8 @@ class VAEModule(SuiteModule):
         self.loss = AutoencoderLoss(loss, vae.quantizer, perceptual)
 
     def setup(self, stage: str) -> None:
+        if is_sharded(self.trainer):
+            raise ValueError("a tokenizer fits on every device and isn't sharded; use trainer.strategy ddp")
         if stage == "fit" and self.init_from:
             self._start_from(load_vae(self.init_from))
         if self.channels_last:
@@ -136,4 +139,4 @@ class VAEModule(SuiteModule):
 
     def export(self, directory: Path, net: VAE) -> None:
         """Write the tokenizer, with what trained it."""
-        save_pretrained(directory, net, extra={"step": self.num_steps, **self._plain_configs()})
+        save_pretrained(directory, net, extra={"step": self.num_steps, **plain(self.configs)})

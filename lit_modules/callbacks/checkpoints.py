@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import shutil
@@ -14,6 +15,8 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 __all__ = ["Checkpoints", "last_checkpoint"]
+
+logger = logging.getLogger(__name__)
 
 
 def last_checkpoint(run: str | Path) -> Path:
@@ -80,6 +83,8 @@ class Checkpoints(Checkpoint):
         # raised between two steps, unlike other exceptions, after which the state may be torn
         if isinstance(exception, SIGTERMException) and trainer.global_step != self._saved_step:
             self._save_last(trainer)
+        if isinstance(exception, KeyboardInterrupt | SIGTERMException) and self._saved_step > 0:
+            logger.info("interrupted; --ckpt_path last goes on from step %d", self._saved_step)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}
@@ -94,6 +99,8 @@ class Checkpoints(Checkpoint):
 
 def _save(trainer: L.Trainer, path: Path) -> None:
     """Write beside `path`, then rename; a sharded checkpoint is a directory."""
+    if trainer.fast_dev_run:
+        return
     temporary = path.with_suffix(".writing")
     trainer.save_checkpoint(temporary)
     if trainer.is_global_zero:

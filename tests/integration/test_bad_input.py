@@ -123,6 +123,10 @@ def test_evaluating_without_a_checkpoint_is_refused(failing) -> None:
     assert "--ckpt_path" in failing("vae", subcommand="validate")
 
 
+def test_strategies_that_cannot_work_are_told_with_the_one_that_does(failing) -> None:
+    assert "ModelParallelStrategy" in failing("vae", "--trainer.strategy=fsdp")
+
+
 def test_an_unknown_model_is_told_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["gan", "fit"]) == 1
     assert "'gan'; expected one of vae, ar" in capsys.readouterr().err

@@ -151,6 +151,19 @@ def test_a_checkpoint_of_another_config_is_refused_by_the_keys_that_differ(tmp_p
         trainer(tmp_path, max_steps=8).fit(Toy(lr=0.2), batches(4), ckpt_path=tmp_path / "toy.ckpt")
 
 
+def test_a_checkpoint_that_is_older_than_a_key_has_its_default(tmp_path: Path) -> None:
+    first = trainer(tmp_path)
+    first.fit(Toy(), batches(4))
+    first.save_checkpoint(tmp_path / "toy.ckpt")
+    saved = torch.load(tmp_path / "toy.ckpt", weights_only=True)
+    del saved["config"]["optimizer"]["final_lr"]
+    module = Toy()
+    module.on_load_checkpoint(saved)
+    assert module.num_steps == 4
+    with pytest.raises(ValueError, match=r"model.optimizer.final_lr is 0.0 there and 0.5 here"):
+        Toy(final_lr=0.5).on_load_checkpoint(saved)
+
+
 def test_a_checkpoint_can_be_read_without_trusting_it(tmp_path: Path) -> None:
     first = trainer(tmp_path)
     first.fit(Toy(), batches(4))
