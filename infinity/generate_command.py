@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -16,9 +17,23 @@ from rich.progress import Progress
 
 from infinity.checkpoints.io import weights_sha256
 from infinity.pipeline import InfinityPipeline, image_seed
+from infinity.sampling.config import parse_per_scale
 
-__all__ = ["GenerateOptions", "image_grid", "read_manifest", "read_prompts", "run_generate"]
+__all__ = [
+    "GenerateOptions",
+    "add_arguments",
+    "image_grid",
+    "read_manifest",
+    "read_prompts",
+    "run",
+    "run_generate",
+]
 
+_EXAMPLES = r"""examples:
+  python -m infinity generate --model runs/demo-basic-15/ar/export "a picture of a red circle"
+  python -m infinity generate --model runs/demo-basic-15/ar/export \
+      --prompts prompts.txt --num-images 4 --output samples
+"""
 _MANIFEST = "manifest.jsonl"
 _MAX_GRID = 64
 
@@ -47,6 +62,50 @@ class GenerateOptions:
         """What an image depends on, beside model, prompt and seed."""
         names = ("aspect_ratio", "guidance", "temperature", "top_p", "negative_prompt", "bf16")
         return {name: value for name, value in asdict(self).items() if name in names}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Draw images from prompts into a folder, with a grid and a manifest."
+    parser.epilog = _EXAMPLES
+    parser.add_argument("prompts", nargs="*", help="prompts; or none, with --prompts")
+    parser.add_argument(
+        "--prompts",
+        dest="prompt_file",
+        type=Path,
+        help="file with one prompt a line, or JSON lines with 'prompt'",
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=Path("runs/demo-basic-15/ar/export"),
+        help="saved pipeline (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/samples"), help="folder to write to (default: %(default)s)"
+    )
+    parser.add_argument("--num-images", type=int, default=1, help="images per prompt (default: 1)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="every image's own seed follows from it (default: 0)"
+    )
+    parser.add_argument("--aspect-ratio", type=float, help="height / width, one of the model's")
+    parser.add_argument(
+        "--guidance", type=parse_per_scale, help="one value, or one per scale as 1,2,3 (default: the model's)"
+    )
+    parser.add_argument(
+        "--temperature", type=parse_per_scale, help="one value or one per scale (default: the model's)"
+    )
+    parser.add_argument(
+        "--top-p", type=parse_per_scale, help="one value or one per scale (default: the model's)"
+    )
+    parser.add_argument("--negative-prompt", help="what guidance leads away from")
+    parser.add_argument("--batch-size", type=int, default=32, help="images drawn at once (default: 32)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps (default: cpu)")
+    parser.add_argument("--bf16", action="store_true", help="run the networks under bfloat16 autocast")
+
+
+def run(options: argparse.Namespace) -> None:
+    values = {name: value for name, value in vars(options).items() if name != "run"}
+    run_generate(GenerateOptions(**values))
 
 
 def run_generate(options: GenerateOptions) -> None:
