@@ -14,9 +14,9 @@ from infinity.randomness import Randomness
 from infinity.schedules import Resolution
 from infinity.types import ImageTextBatch, LossTerms
 from infinity.vae import VAE, VAEConfig
+from infinity.vae.flops import vae_training_flops
 from lit_modules.base import Split, SuiteModule, plain
 from lit_modules.compilation import compile_in_place
-from lit_modules.flops import vae_training_flops
 from lit_modules.optim import OptimizerConfig, build_optimizer
 from lit_modules.sharding import is_sharded
 
