@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from infinity.configs import check_literals
 from infinity.quantizers.base import Quantizer
 from infinity.randomness import Randomness
 from infinity.schedules import ScaleSchedule
@@ -30,12 +31,13 @@ class ARObjectiveConfig:
         loss_weighting: "none": every token counts the same, so that the finest scales dominate; "sqrt_area":
             tokens of scale k count 1 / sqrt(area), the whole scale sqrt(area) (official
             ``reweight_loss_by_scale``).
-        patchify: latent cells per token side.
     """
 
     self_correction: SelfCorrectionConfig = field(default_factory=SelfCorrectionConfig)
     loss_weighting: LossWeighting = "none"
-    patchify: int = 1
+
+    def __post_init__(self) -> None:
+        check_literals(self)
 
 
 @lru_cache(maxsize=256)
@@ -56,16 +58,18 @@ def ar_objective(
     *,
     config: ARObjectiveConfig,
     generator: Randomness | None,
+    patchify: int = 1,
     quantizer: Quantizer | None = None,
     detailed_logs: bool = True,
 ) -> LossTerms:
-    """Cross-entropy of all bits of all scales under teacher forcing with self-correction (paper Eq. 2).
+    """Cross-entropy of all bits of all scales, with self-correction (paper Eq. 2 and section 3.3).
 
     Args:
         features_BDHW: un-normalised features of the tokenizer's encoder.
         schedule: in tokens.
         generator: flips and, while the model trains, condition dropout and stochastic depth; None evaluates
             without any of them.
+        patchify: latent cells per token side, the tokenizer's.
         quantizer: the tokenizer's, needed only if it is a VQ.
         detailed_logs: also log accuracy per scale and per bit.
     """
@@ -74,7 +78,7 @@ def ar_objective(
         features_BDHW,
         schedule,
         correction,
-        patchify=config.patchify,
+        patchify=patchify,
         generator=generator,
         quantizer=quantizer,
     )

@@ -125,12 +125,6 @@ class ARModule(SuiteModule):
                 "the tokenizer's bits per token",
                 config.token_bits,
             ),
-            (
-                "model.objective.patchify",
-                self.objective.patchify,
-                "the tokenizer's patchify",
-                config.patchify,
-            ),
             ("model.transformer.text_width", ours.text_width, "the text encoder's width", text_width),
         ):
             if value != expected:
@@ -176,6 +170,7 @@ class ARModule(SuiteModule):
             self.resolution.schedule(batch.aspect_ratio),
             config=self.objective,
             generator=generator,
+            patchify=self.encoders.vae.config.patchify,
             quantizer=self.encoders.vae.quantizer.quantizer,
         )
 

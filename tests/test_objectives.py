@@ -141,3 +141,12 @@ def test_codes_of_a_learned_code_book_are_the_inputs() -> None:
     assert torch.equal(forcing.labels_BLD[:, 0], first.bits_BDHW[:, :, 0, 0])
     torch.testing.assert_close(forcing.inputs_BLD[:, 0], first.codes_BDHW[:, :, 0, 0], **TOL[torch.float32])
     assert not torch.allclose(ours.total, signs.total)
+
+
+def test_patches_of_latent_cells_are_the_tokens() -> None:
+    model, text, z = tiny_model(token_bits=24), tiny_text(), torch.randn(2, 6, *SQUARE.latent(2).final)
+    config = ARObjectiveConfig()
+    terms = ar_objective(model, z, text, SQUARE, config=config, generator=None, patchify=2)
+    forcing = self_correct(z, SQUARE, SelfCorrectionConfig(mode="off"), patchify=2)
+    expected = model.head.loss(model(forcing.inputs_BLD, text, SQUARE), forcing.labels_BLD).mean()
+    torch.testing.assert_close(terms.total, expected, **TOL[torch.float32])
