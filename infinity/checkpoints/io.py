@@ -20,7 +20,15 @@ from infinity.transformer.model import Infinity
 from infinity.vae.config import VAEConfig
 from infinity.vae.model import VAE
 
-__all__ = ["Pretrained", "load_infinity", "load_vae", "save_pretrained", "weights_sha256", "write_json"]
+__all__ = [
+    "Pretrained",
+    "load_infinity",
+    "load_vae",
+    "read_config",
+    "save_pretrained",
+    "weights_sha256",
+    "write_json",
+]
 
 _VERSION = 1
 _WEIGHTS = "model.safetensors"
@@ -70,6 +78,21 @@ def load_infinity(directory: str | Path) -> Pretrained:
     return Pretrained(*_load(Path(directory), "transformer", Infinity))
 
 
+def read_config(directory: str | Path, kind: str) -> tuple[Any, dict[str, Any]]:
+    """What a saved "vae" or "transformer" is, without its weights: its config and what was kept beside it."""
+    directory = Path(directory)
+    _require(directory, "config.json", kind)
+    content = json.loads((directory / "config.json").read_text())
+    if content.get("kind") != kind:
+        raise ValueError(f"{directory} holds a model of kind {content.get('kind')!r}, expected a {kind}")
+    if content["version"] > _VERSION:
+        raise ValueError(
+            f"{directory} has format version {content['version']}, this package reads up to "
+            f"{_VERSION}; upgrade it"
+        )
+    return config_from_dict(_KINDS[kind][1], content["config"]), content["extra"]
+
+
 def weights_sha256(directory: str | Path) -> str:
     """Hash of a saved model's weights file, which names the model in records of provenance."""
     with open(Path(directory) / _WEIGHTS, "rb") as file:
@@ -91,22 +114,17 @@ def _publish(temporary: Path, path: Path) -> None:
     os.replace(temporary, path)
 
 
-def _load(directory: Path, kind: str, cls: type[M]) -> tuple[M, dict[str, Any]]:
-    for name in ("config.json", _WEIGHTS):
-        if not (directory / name).is_file():
-            raise FileNotFoundError(
-                f"{directory} holds no {name}: expected the directory of a saved {kind} "
-                f"(config.json and {_WEIGHTS})"
-            )
-    content = json.loads((directory / "config.json").read_text())
-    if content.get("kind") != kind:
-        raise ValueError(f"{directory} holds a model of kind {content.get('kind')!r}, expected a {kind}")
-    if content["version"] > _VERSION:
-        raise ValueError(
-            f"{directory} has format version {content['version']}, this package reads up to "
-            f"{_VERSION}; upgrade it"
+def _require(directory: Path, name: str, kind: str) -> None:
+    if not (directory / name).is_file():
+        raise FileNotFoundError(
+            f"{directory} holds no {name}: expected the directory of a saved {kind} "
+            f"(config.json and {_WEIGHTS})"
         )
-    config = config_from_dict(_KINDS[kind][1], content["config"])
+
+
+def _load(directory: Path, kind: str, cls: type[M]) -> tuple[M, dict[str, Any]]:
+    config, extra = read_config(directory, kind)
+    _require(directory, _WEIGHTS, kind)
     with torch.device("meta"):  # no time lost on initial values that the file replaces
         model = cls(config)
     try:
@@ -117,7 +135,7 @@ def _load(directory: Path, kind: str, cls: type[M]) -> tuple[M, dict[str, Any]]:
         ) from error
     _check_keys(directory, model, weights)
     model.load_state_dict(weights, strict=True, assign=True)
-    return model.eval().requires_grad_(False), content["extra"]
+    return model.eval().requires_grad_(False), extra
 
 
 def _check_keys(directory: Path, model: nn.Module, weights: dict[str, torch.Tensor]) -> None:
