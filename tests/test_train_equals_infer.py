@@ -9,6 +9,7 @@ from torch import Tensor
 from infinity.quantizers.bits import patchify_bits, unpatchify_bits
 from infinity.sampling import SamplingConfig, generate
 from infinity.sampling.cache import ScaleDecoder
+from infinity.sampling.known import KnownBits
 from infinity.schedules import ASPECT_RATIOS, ScaleSchedule, paper_schedule
 from infinity.self_correction import SelfCorrectionConfig, TeacherForcing, self_correct
 from infinity.transformer import Infinity
@@ -52,7 +53,7 @@ def test_the_sampler_builds_the_inputs_of_training_from_the_same_bits(
     bits = bits_per_scale(forcing.labels_BLD, schedule, patchify)
     config = SamplingConfig(guidance=1, temperature=0)
     drawn = generate(
-        model_for(patchify), tiny_text((3,)), schedule, config, patchify=patchify, forced_bits=bits
+        model_for(patchify), tiny_text((3,)), schedule, config, patchify=patchify, known=KnownBits(bits)
     )
     assert torch.equal(torch.cat(seen, dim=1), forcing.inputs_BLD)
     for ours, expected in zip(drawn.bits, bits, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from infinity.schedules import ScaleSchedule
@@ -25,8 +26,8 @@ class SamplingConfig:
 
     def __post_init__(self) -> None:
         for name, valid, expected in (
-            ("guidance", lambda value: value >= 0, "at least 0"),
-            ("temperature", lambda value: value >= 0, "at least 0"),
+            ("guidance", lambda value: 0 <= value < math.inf, "a finite number, at least 0"),
+            ("temperature", lambda value: 0 <= value < math.inf, "a finite number, at least 0"),
             ("top_p", lambda value: 0 < value <= 1, "in (0, 1]"),
         ):
             value = getattr(self, name)
@@ -51,5 +52,8 @@ class SamplingConfig:
 
 def parse_per_scale(text: str) -> float | tuple[float, ...]:
     """Read "2" as one value, "1,0.5,0" as one per scale."""
-    first, *others = (float(value) for value in text.split(","))
+    try:
+        first, *others = (float(value) for value in text.split(","))
+    except ValueError:
+        raise ValueError(f"expected one number, or one per scale as 1,0.5,0, got {text!r}") from None
     return (first, *others) if others else first

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from infinity.quantizers.bits import bits_to_codes, patchify_bits, unpatchify_bits
 from infinity.resample import bilinear_resize, bilinear_up
-from infinity.sampling.bits import apply_guidance, force_bits
 from infinity.sampling.cache import ScaleDecoder
 from infinity.sampling.config import SamplingConfig
+from infinity.sampling.known import Known
 from infinity.schedules import ScaleSchedule
 from infinity.transformer.model import Infinity
 from infinity.types import TextStates
 
-__all__ = ["Generation", "ScaleHook", "generate", "guidance_batch"]
+__all__ = ["Generation", "ScaleHook", "apply_guidance", "generate", "guidance_batch"]
 
 ScaleHook = Callable[[int, Tensor, Tensor], None]
 """Called after every scale with its number (from 0), its bits and the sum of codes so far (B, D, H, W)."""
@@ -41,8 +41,7 @@ def generate(
     patchify: int = 1,
     generators: Sequence[torch.Generator] | None = None,
     negative_text: TextStates | None = None,
-    forced_bits: Sequence[Tensor | None] = (),
-    forced_masks: Sequence[Tensor | None] = (),
+    known: Known | None = None,
     on_scale_end: ScaleHook | None = None,
     codes_from_bits: Callable[[Tensor], Tensor] = bits_to_codes,
 ) -> Generation:
@@ -53,8 +52,7 @@ def generate(
         patchify: latent cells per token side.
         generators: one per image, so that an image depends on its own seed only; not needed at temperature 0.
         negative_text: what guidance leads away from, instead of the learned null condition.
-        forced_bits: given bits (B, D, h, w) of the first scales in latent cells, None where a scale is drawn.
-        forced_masks: where given bits hold (True); everywhere if there is no mask.
+        known: bits that are dictated, scale by scale. As many random numbers are drawn as without it.
         codes_from_bits: the tokenizer's code book, where a code is not +-1/sqrt(D).
     """
     batch_size = len(text.states_BME)
@@ -84,7 +82,9 @@ def generate(
         drawn_BLD = model.head.sample(
             logits, temperature=temperatures[k], top_p=top_ps[k], generators=generators
         )
-        bits_BDHW = force_bits(unpatchify_bits(drawn_BLD, patchify, scale), k, forced_bits, forced_masks)
+        bits_BDHW = unpatchify_bits(drawn_BLD, patchify, scale)
+        if known is not None:
+            bits_BDHW = known.force(k, bits_BDHW, total_BDHW)
         codes_BDHW = bilinear_up(codes_from_bits(bits_BDHW), latent.final)
         total_BDHW = codes_BDHW if total_BDHW is None else total_BDHW + codes_BDHW
         bits.append(bits_BDHW)
@@ -96,6 +96,13 @@ def generate(
                 inputs_BLD = inputs_BLD.repeat(2, 1, 1)
     assert total_BDHW is not None
     return Generation(tuple(bits), total_BDHW)
+
+
+def apply_guidance(logits: Tensor, guidance: float, batch_size: int) -> Tensor:
+    """Mix conditional and unconditional logits, stacked along the batch: ``g * cond + (1 - g) * uncond``."""
+    if len(logits) == batch_size:
+        return logits
+    return torch.lerp(logits[batch_size:], logits[:batch_size], guidance)
 
 
 def guidance_batch(text: TextStates, negative_text: TextStates | None) -> tuple[TextStates, Tensor | None]:

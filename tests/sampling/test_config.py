@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from infinity.sampling import SamplingConfig
+from infinity.sampling.config import parse_per_scale
 from tests.transformer.tiny import SQUARE
 
 
@@ -31,10 +32,17 @@ def test_another_number_of_values_is_refused() -> None:
     [
         ({"top_p": 0}, r"top_p must be in \(0, 1\], got 0"),
         ({"top_p": (0.5, 1.1)}, r"top_p must be in \(0, 1\], got \(0.5, 1.1\)"),
-        ({"temperature": -1}, "temperature must be at least 0, got -1"),
-        ({"guidance": -1}, "guidance must be at least 0"),
+        ({"temperature": -1}, "temperature must be a finite number, at least 0, got -1"),
+        ({"guidance": -1}, "guidance must be a finite number, at least 0"),
     ],
 )
 def test_impossible_values_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SamplingConfig(**options)
+
+
+def test_numbers_are_read_as_one_or_as_one_per_scale() -> None:
+    assert parse_per_scale("2") == 2.0
+    assert parse_per_scale("1,0.5,0") == (1.0, 0.5, 0.0)
+    with pytest.raises(ValueError, match="expected one number, or one per scale as 1,0.5,0, got 'x'"):
+        parse_per_scale("x")

@@ -12,7 +12,8 @@ from infinity.quantizers.bits import bits_to_codes
 from infinity.resample import bilinear_up
 from infinity.sampling import Generation, SamplingConfig, generate
 from infinity.sampling.cache import ScaleDecoder
-from infinity.sampling.generate import guidance_batch
+from infinity.sampling.generate import apply_guidance, guidance_batch
+from infinity.sampling.known import KnownBits
 from infinity.types import TextStates
 from tests.tolerances import TOL
 from tests.transformer.tiny import SQUARE, WIDE, tiny_model, tiny_text
@@ -57,6 +58,19 @@ def test_an_image_depends_on_its_own_seed_and_text_only(head: str) -> None:
     other = generate(model, text, SQUARE, SamplingConfig(), generators=seeds(5, 9, 7))
     assert torch.equal(other.bits[2][0], together.bits[2][0])
     assert not torch.equal(other.bits[2][1], together.bits[2][1])
+
+
+@pytest.mark.parametrize("guidance", [0.0, 1.0, 3.0])
+def test_guidance_extrapolates_from_the_unconditional_logits(guidance: float) -> None:
+    conditional, unconditional = torch.randn(2, 2, 3, 4)
+    mixed = apply_guidance(torch.cat([conditional, unconditional]), guidance, 2)
+    expected = guidance * conditional + (1 - guidance) * unconditional
+    torch.testing.assert_close(mixed, expected, **TOL[torch.float32])
+
+
+def test_without_an_unconditional_half_logits_stay_as_they_are() -> None:
+    logits = torch.randn(2, 3, 4)
+    assert apply_guidance(logits, 1.0, 2) is logits
 
 
 @pytest.mark.parametrize("negative", [False, True])
@@ -119,7 +133,7 @@ def test_settings_per_scale_apply_to_their_scale() -> None:
     greedy_end = SamplingConfig(guidance=1, temperature=(1, 1, 0))
     first, second = (generate(model, text, SQUARE, greedy_end, generators=seeds(s, s)) for s in (0, 1))
     assert not torch.equal(first.bits[1], second.bits[1])
-    again = generate(model, text, SQUARE, greedy_end, generators=seeds(7, 8), forced_bits=first.bits[:2])
+    again = generate(model, text, SQUARE, greedy_end, generators=seeds(7, 8), known=KnownBits(first.bits[:2]))
     assert torch.equal(again.bits[2], first.bits[2])
 
 
@@ -127,7 +141,7 @@ def test_forced_scales_are_kept_and_the_rest_is_drawn_given_them() -> None:
     model, text = tiny_model(), tiny_text()
     source = generate(model, text, SQUARE, SamplingConfig(), generators=seeds(0, 1))
     other = generate(
-        model, text, SQUARE, SamplingConfig(), generators=seeds(2, 3), forced_bits=[None, source.bits[1]]
+        model, text, SQUARE, SamplingConfig(), generators=seeds(2, 3), known=KnownBits([None, source.bits[1]])
     )
     assert torch.equal(other.bits[1], source.bits[1])
     assert not torch.equal(other.bits[0], source.bits[0])
@@ -145,8 +159,7 @@ def test_masks_force_a_part_of_the_cells() -> None:
         SQUARE,
         SamplingConfig(),
         generators=seeds(2, 3),
-        forced_bits=source.bits,
-        forced_masks=masks,
+        known=KnownBits(source.bits, masks),
     )
     assert torch.equal(drawn.bits[2][..., :2], source.bits[2][..., :2])
     assert not torch.equal(drawn.bits[2][..., 2:], source.bits[2][..., 2:])
