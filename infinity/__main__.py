@@ -15,6 +15,9 @@ __all__ = ["main"]
 
 _COMMANDS = {
     "generate": "draw images from prompts",
+    "reconstruct": "code images with the tokenizer and decode them, or store them as bits",
+    "edit": "variations, edits by prompt, inpainting, outpainting, coarse-to-fine strips",
+    "plan": "tell parameters, operations and memory of a model before it is built",
 }
 
 
@@ -24,7 +27,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m infinity", description="Use trained Infinity models.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, summary in _COMMANDS.items():
-        command = commands.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        command = commands.add_parser(
+            name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
         if arguments[:1] == [name]:
             module = importlib.import_module(f"infinity.{name}_command")
             module.add_arguments(command)

@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, Unpack
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from infinity.checkpoints.io import load_infinity, load_vae, save_pretrained
-from infinity.configs import config_from_dict, config_to_dict
+from infinity.checkpoints.io import hash_weights
+from infinity.devices import check_device
+from infinity.hub import model_directory
+from infinity.images import to_pil
+from infinity.pipeline_files import PipelineParts, check_fit, load_parts, save_parts
 from infinity.sampling.config import SamplingConfig
-from infinity.sampling.generate import Generation, ScaleHook, generate
+from infinity.sampling.generate import ScaleHook, generate
+from infinity.sampling.known import Known
+from infinity.sampling.results import PipelineOutput, ScaleEnd
+from infinity.sampling.rounding import round_blocks
+from infinity.sampling.settings import Settings, SettingsArguments, resolve_settings
 from infinity.schedules import Resolution, ScaleSchedule
+from infinity.seeds import seeds_of_images
 from infinity.text import TextEncoderConfig, build_text_encoder
+from infinity.text.states import PromptStates
 from infinity.transformer.model import Infinity
 from infinity.types import MultiScaleCodes
 from infinity.vae.model import VAE
+from infinity.vae.parts import decode_in_parts, encode_in_parts
 
-__all__ = ["InfinityPipeline", "PipelineOutput", "image_seed", "to_uint8"]
-
-
-class PipelineOutput(NamedTuple):
-    """Generated images, in the order of the prompts (all images of a prompt together)."""
-
-    images: list[Image.Image] | Tensor  # PIL images; or "pt": float (B, 3, H, W) in [0, 1]; or [] for "bits"
-    bits: tuple[Tensor, ...]  # per scale: bool (B, D, h_k, w_k) in latent cells
-    seeds: list[int]
+__all__ = ["InfinityPipeline"]
 
 
 class InfinityPipeline:
     """The habits of diffusers' pipelines, for Infinity.
 
-    A saved pipeline is a directory with ``vae/`` and ``transformer/``; the transformer's ``config.json`` also
-    records the text encoder and the resolutions that it was trained with.
+    Attributes:
+        sampling: settings that calls default to; they travel with the model.
+        extra: what else the model's directory records, e.g. its training's settings; kept when saved again.
+        dtype: of the transformer's linear layers, see :meth:`to`.
     """
 
     def __init__(
@@ -48,67 +50,88 @@ class InfinityPipeline:
         text: TextEncoderConfig,
         resolution: Resolution,
         sampling: SamplingConfig = SamplingConfig(),
+        extra: dict[str, Any] | None = None,
     ) -> None:
-        if vae.config.token_bits != transformer.config.token_bits:
-            raise ValueError(
-                f"the tokenizer has {vae.config.token_bits} bits per token and the transformer predicts "
-                f"{transformer.config.token_bits}; take the tokenizer that the transformer was trained with"
-            )
-        if vae.config.token_stride != resolution.stride:
-            raise ValueError(
-                f"the tokenizer makes one token of {vae.config.token_stride} pixels per side but the "
-                f"resolution has stride {resolution.stride}; take the tokenizer of the transformer's training"
-            )
+        check_fit(vae, transformer, resolution)
         self.vae = vae.eval()
         self.transformer = transformer.eval()
         self.text = text
         self.text_encoder = build_text_encoder(text)
         self.resolution = resolution
         self.sampling = sampling
+        self.extra = extra or {}
         self.dtype = torch.float32
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path) -> InfinityPipeline:
-        """Load what :meth:`save_pretrained` wrote."""
-        directory = Path(directory)
-        if not (directory / "transformer").is_dir() or not (directory / "vae").is_dir():
-            raise FileNotFoundError(
-                f"{directory} is no saved pipeline: expected the folders vae/ and transformer/ in it"
-            )
-        transformer, extra = load_infinity(directory / "transformer")
-        if missing := sorted({"text", "resolution", "sampling"} - extra.keys()):
-            raise ValueError(
-                f"{directory / 'transformer' / 'config.json'} does not say {', '.join(missing)}: it was not "
-                "written by InfinityPipeline.save_pretrained; export the model again"
-            )
-        return cls(
-            load_vae(directory / "vae"),
-            transformer,
-            text=config_from_dict(TextEncoderConfig, extra["text"]),
-            resolution=config_from_dict(Resolution, extra["resolution"]),
-            sampling=config_from_dict(SamplingConfig, extra["sampling"]),
+    def from_pretrained(cls, model: str | Path) -> InfinityPipeline:
+        """Load what :meth:`save_pretrained` wrote: a directory, or an id of the Hugging Face hub."""
+        directory = model_directory(model)
+        parts = load_parts(directory)
+        pipeline = cls(
+            parts.vae,
+            parts.transformer,
+            text=parts.text,
+            resolution=parts.resolution,
+            sampling=parts.sampling,
+            extra=parts.extra,
         )
+        found = pipeline.text_encoder.fingerprint
+        if parts.text_fingerprint not in (None, found):
+            raise ValueError(
+                f"the text encoder that {directory} names is {found}, but the transformer was trained with "
+                f"{parts.text_fingerprint}; restore that encoder, or correct transformer/config.json"
+            )
+        return pipeline
 
     def save_pretrained(self, directory: str | Path, *, extra: dict[str, Any] | None = None) -> None:
-        """Write ``vae/`` and ``transformer/``; `extra` goes beside the transformer's config."""
-        parts = {"text": self.text, "resolution": self.resolution, "sampling": self.sampling}
-        ours = {name: config_to_dict(config) for name, config in parts.items()}
-        save_pretrained(Path(directory) / "vae", self.vae)
-        save_pretrained(Path(directory) / "transformer", self.transformer, extra={**(extra or {}), **ours})
+        """Write what :meth:`from_pretrained` reads; `extra` goes beside the transformer's config."""
+        if self.dtype != torch.float32:
+            raise ValueError(
+                f"the weights were rounded to {self.dtype}; save the pipeline before .to(dtype=)"
+            )
+        parts = PipelineParts(
+            self.vae,
+            self.transformer,
+            self.text,
+            self.resolution,
+            self.sampling,
+            self.text_encoder.fingerprint,
+            self.extra | (extra or {}),
+        )
+        save_parts(Path(directory), parts)
+
+    @cached_property
+    def vae_sha256(self) -> str:
+        """Names the tokenizer, as in saved models: packed bits mean something to it alone."""
+        return hash_weights(self.vae.state_dict())
 
     @property
     def device(self) -> torch.device:
         return self.transformer.pos_start.device
 
     def to(
-        self, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+        self, device: str | torch.device | torch.dtype | None = None, dtype: torch.dtype | None = None
     ) -> InfinityPipeline:
-        """Move the networks; `dtype` bfloat16 runs them under autocast (logits stay float32)."""
+        """Move the networks to a device; round them to bfloat16 (once and for all).
+
+        In bfloat16 the transformer's linear layers are stored rounded and the tokenizer runs under autocast;
+        logits and features stay float32.
+        """
+        if isinstance(device, torch.dtype):
+            device, dtype = None, device
+        if dtype not in (None, torch.float32, torch.bfloat16):
+            raise ValueError(f"dtype must be torch.float32 or torch.bfloat16, got {dtype}")
+        if device is not None:
+            check_device(device)
+        if dtype == torch.float32 and self.dtype != dtype:
+            raise ValueError("the weights were rounded to bfloat16; load the pipeline again for float32")
+        if dtype == torch.bfloat16:
+            round_blocks(self.transformer, torch.bfloat16)
+            self.dtype = dtype
         if device is not None:
             self.vae.to(device)
             self.transformer.to(device)
             self.text_encoder.to(device)
-        self.dtype = dtype or self.dtype
         return self
 
     @torch.no_grad()
@@ -116,120 +139,102 @@ class InfinityPipeline:
         self,
         prompts: str | Sequence[str],
         *,
-        aspect_ratio: float | None = None,
-        guidance_scale: float | tuple[float, ...] | None = None,
-        temperature: float | tuple[float, ...] | None = None,
-        top_p: float | tuple[float, ...] | None = None,
-        negative_prompt: str | None = None,
         num_images_per_prompt: int = 1,
-        seeds: int | Sequence[int] = 0,
+        seeds: int | Sequence[int] | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
         batch_size: int = 32,
         output_type: Literal["pil", "pt", "bits"] = "pil",
-        callback_on_scale_end: ScaleHook | None = None,
+        known: Known | None = None,
+        callback_on_scale_end: Callable[[ScaleEnd], Any] | None = None,
         progress: Callable[[int, int], Any] | None = None,
+        **settings: Unpack[SettingsArguments],
     ) -> PipelineOutput:
         """Draw images.
 
         Args:
-            aspect_ratio: height / width, one of ``self.resolution.aspect_ratios``; their first if not given.
-            guidance_scale: classifier-free guidance, one value or one per scale; 1 switches it off. This and
-                the next two default to ``self.sampling``, which travels with the model.
-            temperature: one value or one per scale; 0 takes the most likely bits.
-            top_p: nucleus of the two values of a bit, one value or one per scale.
-            negative_prompt: what guidance leads away from, instead of the learned null condition.
-            seeds: one per image; or a single one, from which every image's own seed is derived
-                (:func:`image_seed`). An image depends on its own seed, not on its batch.
-            callback_on_scale_end: see :data:`infinity.sampling.generate.ScaleHook`; called for every batch.
+            seeds, generator: see :func:`infinity.seeds.seeds_of_images`. An image depends on its own seed,
+                not on its batch.
+            batch_size: images drawn at once.
+            output_type: PIL images, tensors or no images at all; bits are there in any case.
+            known: bits that are dictated instead of drawn, of every image or one for all of them.
+            callback_on_scale_end: called after every scale of every batch.
             progress: called with (images done, images in all) after every batch.
+            settings: see :class:`infinity.sampling.settings.SettingsArguments`.
         """
         prompts = [prompts] if isinstance(prompts, str) else list(prompts)
         if not prompts or not all(prompt.strip() for prompt in prompts):
             raise ValueError(f"every prompt must be a non-empty text, got {prompts}")
+        if output_type not in ("pil", "pt", "bits"):
+            raise ValueError(f"output_type must be pil, pt or bits, got {output_type!r}")
+        if num_images_per_prompt < 1 or batch_size < 1:
+            raise ValueError(
+                "num_images_per_prompt and batch_size must be at least 1, "
+                f"got {num_images_per_prompt} and {batch_size}"
+            )
+        resolved = self.settings(**settings)
+        own_seeds = seeds_of_images(seeds, generator, len(prompts), num_images_per_prompt)
         prompts = [prompt for prompt in prompts for _ in range(num_images_per_prompt)]
-        seeds = [image_seed(seeds, i) for i in range(len(prompts))] if isinstance(seeds, int) else list(seeds)
-        if len(seeds) != len(prompts):
-            raise ValueError(f"pass one seed, or one per image: got {len(seeds)} for {len(prompts)} images")
-        schedule = self.schedule(aspect_ratio)
-        given = {"guidance": guidance_scale, "temperature": temperature, "top_p": top_p}
-        config = replace(self.sampling, **{name: value for name, value in given.items() if value is not None})
-        images: list[Tensor] = []
+        text, negative = PromptStates(self.text_encoder), PromptStates(self.text_encoder)
+        images: list[Any] = []
         bits: list[tuple[Tensor, ...]] = []
         for start in range(0, len(prompts), batch_size):
-            batch = slice(start, start + batch_size)
-            drawn = self._draw(
-                prompts[batch], seeds[batch], schedule, config, negative_prompt, callback_on_scale_end
+            batch = range(start, min(start + batch_size, len(prompts)))
+            rows = slice(batch.start, batch.stop)
+            drawn = generate(
+                self.transformer,
+                text(prompts[rows]).to(self.device),
+                resolved.schedule,
+                resolved.sampling,
+                patchify=self.vae.config.patchify,
+                generators=[torch.Generator().manual_seed(seed) for seed in own_seeds[rows]],
+                negative_text=None
+                if resolved.negative_prompt is None
+                else negative([resolved.negative_prompt] * len(batch)).to(self.device),
+                known=None if known is None else known.rows(rows),
+                on_scale_end=_hook(callback_on_scale_end, batch),
+                codes_from_bits=self.vae.quantizer.quantizer.codes_from_bits,
             )
             bits.append(drawn.bits)
             if output_type != "bits":
-                images.append(self.decode(drawn.features_BDHW))
+                decoded = self.decode(drawn.features_BDHW)
+                images.extend(decoded if output_type == "pt" else to_pil(decoded))
             if progress is not None:
-                progress(min(start + batch_size, len(prompts)), len(prompts))
-        bits_per_scale = tuple(torch.cat(scale) for scale in zip(*bits, strict=True))
-        if output_type == "bits":
-            return PipelineOutput([], bits_per_scale, seeds)
-        images_B3HW = torch.cat(images)
-        return PipelineOutput(
-            images_B3HW
-            if output_type == "pt"
-            else [Image.fromarray(array) for array in to_uint8(images_B3HW)],
-            bits_per_scale,
-            seeds,
-        )
+                progress(batch.stop, len(prompts))
+        per_scale = tuple(torch.cat(scale) for scale in zip(*bits, strict=True))
+        return PipelineOutput(torch.stack(images) if output_type == "pt" else images, per_scale, own_seeds)
+
+    def settings(self, **settings: Unpack[SettingsArguments]) -> Settings:
+        """The settings of a call, complete and checked."""
+        return resolve_settings(self.resolution, self.sampling, **settings)
 
     def schedule(self, aspect_ratio: float | None = None) -> ScaleSchedule:
-        """The schedule (in tokens) of an aspect ratio."""
-        return self.resolution.schedule(
-            self.resolution.aspect_ratios[0] if aspect_ratio is None else aspect_ratio
-        )
+        """The schedule (in tokens) of an aspect ratio; of the model's first one if none is given."""
+        return self.settings(aspect_ratio=aspect_ratio).schedule
+
+    @torch.no_grad()
+    def encode(self, images_B3HW: Tensor) -> Tensor:
+        """Features (B, D, h, w), not quantized, of images in [-1, 1]."""
+        with self._autocast():
+            return encode_in_parts(self.vae, images_B3HW.to(self.device))
 
     @torch.no_grad()
     def tokenize(self, images_B3HW: Tensor, schedule: ScaleSchedule) -> MultiScaleCodes:
         """Code images (in [-1, 1]) on the pipeline's device."""
-        with self._autocast():
-            return self.vae.tokenize(images_B3HW.to(self.device), schedule)
+        return self.vae.quantize(self.encode(images_B3HW), schedule)
 
     @torch.no_grad()
     def decode(self, features_BDHW: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] from summed codes."""
         with self._autocast():
-            return self.vae.decode(features_BDHW).clamp(-1, 1).add(1).div(2)
-
-    def _draw(
-        self,
-        prompts: list[str],
-        seeds: list[int],
-        schedule: ScaleSchedule,
-        config: SamplingConfig,
-        negative_prompt: str | None,
-        on_scale_end: ScaleHook | None,
-    ) -> Generation:
-        encode = self.text_encoder.encode
-        with self._autocast():
-            return generate(
-                self.transformer,
-                encode(prompts).to(self.device),
-                schedule,
-                config,
-                patchify=self.vae.config.patchify,
-                generators=[torch.Generator().manual_seed(seed) for seed in seeds],
-                negative_text=None
-                if negative_prompt is None
-                else encode([negative_prompt] * len(prompts)).to(self.device),
-                on_scale_end=on_scale_end,
-                codes_from_bits=self.vae.quantizer.quantizer.codes_from_bits,
-            )
+            images_B3HW = decode_in_parts(self.vae, features_BDHW)
+        return images_B3HW.clamp(-1, 1).add(1).div(2)
 
     def _autocast(self) -> torch.autocast:
         reduced = self.dtype != torch.float32
         return torch.autocast(self.device.type, dtype=self.dtype if reduced else None, enabled=reduced)
 
 
-def image_seed(seed: int, index: int) -> int:
-    """The own seed of image number `index` of a run with one seed."""
-    digest = hashlib.blake2b(f"{seed}:{index}".encode(), digest_size=7).digest()
-    return int.from_bytes(digest)
-
-
-def to_uint8(images_B3HW: Tensor) -> Any:
-    """Images in [0, 1] as a numpy array (B, H, W, 3) of uint8, rounded to the nearest."""
-    return images_B3HW.mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+def _hook(callback: Callable[[ScaleEnd], Any] | None, images: range) -> ScaleHook | None:
+    if callback is None:
+        return None
+    return lambda scale, bits, features: callback(ScaleEnd(scale, images, bits, features))

@@ -1,0 +1,72 @@
+"""Options that the commands share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import torch
+
+from infinity.pipeline import InfinityPipeline
+from infinity.sampling.config import parse_per_scale
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "add_model_options",
+    "add_sampling_options",
+    "load_pipeline",
+    "sampling_arguments",
+]
+
+DEFAULT_MODEL = "runs/demo-basic-15/ar/export"
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Which model, and where it runs."""
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, help="saved pipeline or hub id (default: %(default)s)"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps (default: cpu)")
+    parser.add_argument("--bf16", action="store_true", help="round the networks to bfloat16")
+
+
+def add_sampling_options(parser: argparse.ArgumentParser) -> None:
+    """How to draw."""
+    parser.add_argument(
+        "--seed", type=int, default=0, help="every image's own seed follows from it (default: 0)"
+    )
+    for name, meaning in (
+        ("--guidance", "how strongly the prompt is followed; 1 switches guidance off"),
+        ("--temperature", "0 takes the most likely bits"),
+        ("--top-p", "nucleus of a bit's two values"),
+    ):
+        parser.add_argument(
+            name,
+            type=_per_scale,
+            help=f"{meaning}: one value, or one per scale as 1,0.5,0 (default: the model's)",
+        )
+    parser.add_argument("--negative-prompt", help="what guidance leads away from")
+    parser.add_argument("--batch-size", type=int, default=32, help="images drawn at once (default: 32)")
+
+
+def load_pipeline(options: argparse.Namespace) -> InfinityPipeline:
+    """The model of :func:`add_model_options`, where it shall run."""
+    pipeline = InfinityPipeline.from_pretrained(options.model)
+    return pipeline.to(options.device, torch.bfloat16 if options.bf16 else None)
+
+
+def sampling_arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """What :func:`add_sampling_options` says about settings, as arguments of the pipeline."""
+    return {
+        "guidance_scale": options.guidance,
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        "negative_prompt": options.negative_prompt,
+    }
+
+
+def _per_scale(text: str) -> float | tuple[float, ...]:
+    try:
+        return parse_per_scale(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -1,0 +1,69 @@
+"""Images as files, as PIL images and as tensors."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+__all__ = ["fit_image", "image_grid", "open_image", "save_png", "to_pil", "to_tensor", "to_uint8"]
+
+
+def to_uint8(images_B3HW: Tensor) -> Any:
+    """Images in [0, 1] as a numpy array (B, H, W, 3) of uint8, rounded to the nearest."""
+    return images_B3HW.mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def to_pil(images_B3HW: Tensor) -> list[Image.Image]:
+    """Images in [0, 1] as PIL images."""
+    return [Image.fromarray(array) for array in to_uint8(images_B3HW)]
+
+
+def to_tensor(images: Sequence[Image.Image]) -> Tensor:
+    """PIL images of one size as a tensor (B, 3, H, W) in [-1, 1]."""
+    if len({image.size for image in images}) != 1:
+        sizes = sorted({f"{image.height}x{image.width}" for image in images})
+        raise ValueError(f"images of one batch must have one size, got {' and '.join(sizes) or 'no image'}")
+    images_BHW3 = np.stack([np.asarray(image.convert("RGB")) for image in images])
+    return torch.from_numpy(images_BHW3).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
+
+
+def open_image(path: Path) -> Image.Image:
+    """Read an image file as RGB, turned as its camera says, transparent parts on white."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no image {path}")
+    try:
+        image = ImageOps.exif_transpose(Image.open(path)).convert("RGBA")
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path} cannot be read as an image ({error})") from error
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def fit_image(image: Image.Image, height: int, width: int) -> Image.Image:
+    """Scale an image until it covers height x width, and cut out its middle."""
+    return ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
+
+
+def image_grid(images: Sequence[Image.Image], columns: int = 8) -> Image.Image:
+    """Images side by side, on white; all of the size of the first one."""
+    columns = min(columns, len(images))
+    width, height = images[0].size
+    grid = Image.new("RGB", (columns * (width + 2), -(-len(images) // columns) * (height + 2)), "white")
+    for i, image in enumerate(images):
+        grid.paste(image, (i % columns * (width + 2) + 1, i // columns * (height + 2) + 1))
+    return grid
+
+
+def save_png(image: Image.Image, path: Path) -> str:
+    """Write a PNG in one atomic step and return its SHA-256."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    image.save(temporary, format="PNG")
+    os.replace(temporary, path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,53 @@
+"""Every image has a seed of its own, so that it can be drawn again alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+
+__all__ = ["image_seed", "seeds_of_images"]
+
+
+def image_seed(seed: int, *numbers: int) -> int:
+    """The own seed of an image in a run with one seed, by its numbers: of the prompt, and of its images."""
+    text = ":".join(map(str, (seed, *numbers)))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest())
+
+
+def seeds_of_images(
+    seeds: int | Sequence[int] | None,
+    generator: torch.Generator | Sequence[torch.Generator] | None,
+    num_prompts: int,
+    num_images_per_prompt: int,
+) -> list[int]:
+    """One seed per image (all images of a prompt together).
+
+    Args:
+        seeds: one per image, or a single one (0 if neither is given) that they follow from: adding prompts or
+            images per prompt changes none of the others.
+        generator: the seeds are drawn from it, or from one generator per image.
+    """
+    if seeds is not None and generator is not None:
+        raise ValueError("pass either seeds or a generator, got both")
+    total = num_prompts * num_images_per_prompt
+    if isinstance(generator, torch.Generator):
+        return [_draw(generator) for _ in range(total)]
+    if generator is not None:
+        seeds = [_draw(one) for one in generator]
+    elif seeds is None or isinstance(seeds, int):
+        return [
+            image_seed(seeds or 0, i, k) for i in range(num_prompts) for k in range(num_images_per_prompt)
+        ]
+    if len(seeds) != total:
+        raise ValueError(
+            f"pass one seed (or generator), or one per image: got {len(seeds)} for {total} images"
+        )
+    if not all(0 <= seed < 2**63 for seed in seeds):
+        raise ValueError(f"seeds must be in [0, 2**63), got {list(seeds)}")
+    return list(seeds)
+
+
+def _draw(generator: torch.Generator) -> int:
+    return int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
