@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint data train-vae train-ar sample eval report clean
+.PHONY: help setup demo test lint data train-vae train-ar sample eval report bench clean
 
 PYTHON ?= python3
 BUDGET ?= 15
@@ -50,6 +50,9 @@ eval: $(STAMP)  ## Score a model
 
 report: $(STAMP)  ## Write report.html from scores
 	$(RUN) evaluation report $(ARGS)
+
+bench: $(STAMP)  ## Time the parts of training and sampling
+	$(RUN) evaluation bench $(ARGS)
 
 clean:  ## Remove .venv and caches; data/ and runs/ stay
 	rm -rf .venv build ./*.egg-info .pytest_cache .ruff_cache .hypothesis

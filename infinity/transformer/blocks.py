@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from infinity.attention import softmax_attention
+from infinity.linear import Linear, linear
 from infinity.rope2d import RopeTables, rotate
 from infinity.transformer.config import InfinityConfig
 
@@ -46,18 +47,18 @@ class SelfAttention(nn.Module):
     def __init__(self, config: InfinityConfig) -> None:
         super().__init__()
         self.num_heads = config.num_heads
-        self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
+        self.qkv = Linear(config.width, 3 * config.width, bias=False)
         self.q_bias = nn.Parameter(torch.empty(config.width))
         self.v_bias = nn.Parameter(torch.empty(config.width))
         self.log_temperature = nn.Parameter(torch.empty(config.num_heads))
-        self.proj = nn.Linear(config.width, config.width)
+        self.proj = Linear(config.width, config.width)
 
     def forward(self, x_BLC: Tensor, rope: RopeTables, attend: Attend) -> Tensor:
         weight = self.qkv.weight
         bias = torch.cat(
             [self.q_bias, torch.zeros_like(self.q_bias), self.v_bias]
         )  # a key bias would not be neutral
-        qkv = F.linear(x_BLC.to(weight.dtype), weight, bias).unflatten(-1, (3, self.num_heads, -1))
+        qkv = linear(x_BLC.to(weight.dtype), weight, bias).unflatten(-1, (3, self.num_heads, -1))
         qk_BLSNK, v_BLNK = qkv[:, :, :2].float(), qkv[:, :, 2]
         temperature_N = self.log_temperature.float().clamp_max(_MAX_LOG_TEMPERATURE).exp()
         gain_SN1 = torch.stack([temperature_N, torch.ones_like(temperature_N)])[..., None]
@@ -74,16 +75,16 @@ class CrossAttention(nn.Module):
     def __init__(self, config: InfinityConfig) -> None:
         super().__init__()
         self.num_heads = config.num_heads
-        self.q = nn.Linear(config.width, config.width)
-        self.kv = nn.Linear(config.width, 2 * config.width, bias=False)
+        self.q = Linear(config.width, config.width)
+        self.kv = Linear(config.width, 2 * config.width, bias=False)
         self.v_bias = nn.Parameter(torch.empty(config.width))
-        self.proj = nn.Linear(config.width, config.width)
+        self.proj = Linear(config.width, config.width)
 
     def keys_values(self, tokens_BMC: Tensor) -> KeysValues:
         """Project text tokens once; the result serves all scales."""
         weight = self.kv.weight
         bias = torch.cat([torch.zeros_like(self.v_bias), self.v_bias])
-        kv = F.linear(tokens_BMC.to(weight.dtype), weight, bias).unflatten(-1, (2, self.num_heads, -1))
+        kv = linear(tokens_BMC.to(weight.dtype), weight, bias).unflatten(-1, (2, self.num_heads, -1))
         return KeysValues(*kv.permute(2, 0, 3, 1, 4).unbind(0))
 
     def forward(self, x_BLC: Tensor, text: KeysValues, mask_B11M: Tensor) -> Tensor:
@@ -98,8 +99,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: InfinityConfig) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(config.width, config.ffn_width)
-        self.fc2 = nn.Linear(config.ffn_width, config.width)
+        self.fc1 = Linear(config.width, config.ffn_width)
+        self.fc2 = Linear(config.ffn_width, config.width)
 
     def forward(self, x_BLC: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(x_BLC.to(self.fc1.weight.dtype)), approximate="tanh"))

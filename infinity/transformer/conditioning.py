@@ -1,6 +1,6 @@
 """Text conditioning: normalisation, null condition, pooled global condition, tokens for cross-attention.
 
-Everything here runs once per step and in float32 (paper section 3.2; official ``TextAttentivePool``).
+Everything here runs once per step and in float32 (paper section 3.1; official ``TextAttentivePool``).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from infinity.linear import linear
 from infinity.precision import full_precision
 from infinity.transformer.config import InfinityConfig
 from infinity.types import TextStates
@@ -19,9 +20,9 @@ from infinity.types import TextStates
 __all__ = ["AttentivePool", "Condition", "TextConditioner", "linear_fp32"]
 
 
-def linear_fp32(x: Tensor, linear: nn.Linear) -> Tensor:
+def linear_fp32(x: Tensor, layer: nn.Linear) -> Tensor:
     """Apply a linear layer in float32, whatever its parameters are stored in."""
-    return F.linear(x.float(), linear.weight.float(), linear.bias.float())
+    return linear(x.float(), layer.weight.float(), layer.bias.float())
 
 
 class Condition(NamedTuple):

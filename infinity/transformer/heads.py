@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from infinity.linear import linear
 from infinity.precision import full_precision
 from infinity.quantizers.bits import pack_ids, unpack_ids
 from infinity.transformer.blocks import modulate
@@ -83,7 +84,7 @@ class BitwiseHead(Head):
     def classify(self, h_BLC: Tensor) -> Tensor:
         weight_0, weight_1 = self.proj.weight.float().unflatten(0, (-1, 2)).unbind(1)
         bias_0, bias_1 = self.proj.bias.float().unflatten(0, (-1, 2)).unbind(1)
-        return F.linear(h_BLC, weight_1 - weight_0, bias_1 - bias_0)
+        return linear(h_BLC, weight_1 - weight_0, bias_1 - bias_0)
 
     def loss(self, logits: Tensor, labels_BLD: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(logits, labels_BLD.float(), reduction="none").mean(dim=-1)

@@ -23,6 +23,7 @@ TARGETS = (
     "sample",
     "eval",
     "report",
+    "bench",
     "clean",
 )
 COMMANDS = {
@@ -35,6 +36,7 @@ COMMANDS = {
     "sample": "python -m infinity generate",
     "eval": "python -m evaluation run",
     "report": "python -m evaluation report",
+    "bench": "python -m evaluation bench",
 }
 INHERITED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS", "CONFIG", "BUDGET", "PYTHON")
 

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from infinity.linear import Linear, linear
+from tests.tolerances import TOL
+
+_SHAPES = [(5,), (3, 5), (2, 3, 5), (1, 1, 5)]
+
+
+def _leaves(shape: tuple[int, ...], bias: bool) -> list[torch.Tensor | None]:
+    generator = torch.Generator().manual_seed(0)
+    sizes = [shape, (7, shape[-1]), (7,)]
+    x, weight, b = (torch.randn(size, generator=generator, requires_grad=True) for size in sizes)
+    return [x, weight, b if bias else None]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", _SHAPES)
+def test_values_and_gradients_are_those_of_the_plain_linear_layer(shape: tuple[int, ...], bias: bool) -> None:
+    leaves = _leaves(shape, bias)
+    given = [leaf for leaf in leaves if leaf is not None]
+    fast, slow = linear(*leaves), F.linear(*leaves)
+    torch.testing.assert_close(fast, slow, **TOL[torch.float32])
+    weights = torch.randn_like(slow)
+    for ours, expected in zip(
+        torch.autograd.grad(fast, given, weights), torch.autograd.grad(slow, given, weights), strict=True
+    ):
+        torch.testing.assert_close(ours, expected, **TOL[torch.float32])
+
+
+def test_only_what_is_asked_for_gets_a_gradient() -> None:
+    x, weight, bias = _leaves((3, 5), True)
+    assert x is not None
+    assert weight is not None
+    assert bias is not None
+    linear(x, weight.detach(), bias.detach()).sum().backward()
+    torch.testing.assert_close(x.grad, weight.sum(dim=0).expand(3, -1), **TOL[torch.float32])
+    assert weight.grad is None
+    assert bias.grad is None
+
+
+def test_autocast_decides_about_the_precision() -> None:
+    x, weight, bias = _leaves((3, 5), True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        fast, slow = linear(x, weight, bias), F.linear(x, weight, bias)
+    assert fast.dtype == torch.bfloat16
+    assert torch.equal(fast, slow)
+
+
+def test_operations_are_counted() -> None:
+    layer, x = Linear(5, 7), torch.randn(2, 3, 5, requires_grad=True)
+    with FlopCounterMode(display=False) as counter:
+        layer(x).sum().backward()
+    assert counter.get_total_flops() == 3 * 2 * (2 * 3) * 5 * 7
+
+
+def test_compiled_code_computes_the_same() -> None:
+    layer, x = Linear(5, 7), torch.randn(3, 5)
+    compiled = torch.compile(layer, backend="aot_eager")
+    torch.testing.assert_close(compiled(x), F.linear(x, layer.weight, layer.bias), **TOL[torch.float32])
+    compiled(x).sum().backward()
+    torch.testing.assert_close(layer.bias.grad, torch.full((7,), 3.0))
