@@ -1,4 +1,4 @@
-"""Command line: ``python -m evaluation {run,shapeseval,reconstruction,report}``."""
+"""Command line: ``python -m evaluation {run,shapeseval,reconstruction,report,bench}``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from evaluation.bench.command import bench_command
+from evaluation.bench.parts import PARTS
 from evaluation.commands import reconstruction_command, report_command, run_command, shapeseval_command
 from infinity.sampling.config import parse_per_scale
 
@@ -24,6 +26,9 @@ EXAMPLES = """examples (of what `make demo` leaves behind):
   one page about them, with training curves:
     python -m evaluation report runs/shapeseval --images runs/samples --output runs/page \\
         --history vae=runs/demo-basic-15/vae ar=runs/demo-basic-15/ar
+
+  time the parts of training and sampling, next to the official code if you have a clone of it:
+    python -m evaluation bench --official ../Infinity --rounds 5
 
   score your own pairs of images (manifest.jsonl with "original" and "reconstruction"):
     python -m evaluation reconstruction --images PAIRS --output runs/tokenizer
@@ -53,7 +58,8 @@ def build_parser() -> argparse.ArgumentParser:
     zero.add_argument("--temperature", type=parse_per_scale, help="likewise")
     zero.add_argument("--seed", type=int, default=0, help="every image's own seed follows from it")
     zero.add_argument("--inception", type=Path, help="torch-fidelity's Inception weights; else a stand-in")
-    zero.add_argument("--bf16", action="store_true", help="run the networks under bfloat16 autocast")
+    zero.add_argument("--device", default="cpu", help="cpu, cuda, mps (default: cpu)")
+    zero.add_argument("--bf16", action="store_true", help="run the networks in bfloat16")
     zero.add_argument("--title", default="", help="of the report")
 
     one = commands.add_parser("shapeseval", help="score generated images on ShapesEval, with its baselines")
@@ -80,6 +86,19 @@ def build_parser() -> argparse.ArgumentParser:
     three.add_argument("--reconstructions", type=Path, help="pairs, for the reconstruction grid")
     three.add_argument("--history", nargs="+", default=[], metavar="NAME=DIR", help="training logs by stage")
     three.add_argument("--seed", type=int, default=0, help="of the random samples shown")
+
+    four = commands.add_parser("bench", help="time parts of training and sampling, with floors and ratios")
+    four.add_argument("--output", type=Path, default=Path("runs/bench"), help="default: runs/bench")
+    four.add_argument("--parts", nargs="+", default=list(PARTS), metavar="PART", help=", ".join(PARTS))
+    four.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 4], help="default: 1 4")
+    four.add_argument(
+        "--precisions", nargs="+", default=["float32", "bfloat16"], choices=["float32", "bfloat16"]
+    )
+    four.add_argument("--rounds", type=int, default=5, help="timed rounds, of which the median counts")
+    four.add_argument("--device", default="cpu", help="default: cpu")
+    four.add_argument("--compiled", action="store_true", help="also with torch.compile")
+    four.add_argument("--no-quantizers", dest="quantizers", action="store_false", help="leave those out")
+    four.add_argument("--official", type=Path, metavar="DIR", help="clone of the official code, to compare")
     return parser
 
 
@@ -91,20 +110,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "shapeseval": shapeseval_command,
         "reconstruction": reconstruction_command,
         "report": report_command,
+        "bench": bench_command,
     }[command]
     try:
         if command in ("run", "report"):
             options["history"] = _named_folders(options["history"])
         print(run(**options))
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 
 
 def _named_folders(words: Sequence[str]) -> dict[str, Path]:
     folders: dict[str, Path] = {}
     for word in words:
-        name, equals, folder = word.partition("=")
-        folders[name if equals else ""] = Path(folder if equals else word)
+        name, folder = word.split("=", 1) if "=" in word else ("", word)
+        if name in folders:
+            raise ValueError(f"two of --history are called {name!r}; write NAME=DIR with different names")
+        folders[name] = Path(folder)
     return folders
 
 

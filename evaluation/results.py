@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from evaluation.json_files import parse_json_lines, read_json
 from evaluation.provenance import Provenance, merge_provenance
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Table",
     "merge_results",
     "read_samples",
+    "write_atomically",
     "write_samples",
 ]
 
@@ -106,7 +108,7 @@ class Result:
     def save(self, directory: str | Path) -> Path:
         """Write ``result.json``, atomically."""
         path = Path(directory) / "result.json"
-        _write_atomically(path, json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
+        write_atomically(path, json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
         return path
 
     @classmethod
@@ -114,20 +116,20 @@ class Result:
         path = Path(directory) / "result.json"
         if not path.is_file():
             raise ValueError(f"no result.json in {directory}; evaluate with --output {directory} first")
-        return cls.from_dict(json.loads(path.read_text()))
+        return cls.from_dict(read_json(path))
 
 
 def write_samples(directory: str | Path, rows: Iterable[Mapping[str, Any]]) -> Path:
     """Write ``samples.jsonl``: one row per image, with its verdict and the reason."""
     path = Path(directory) / "samples.jsonl"
-    _write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
+    write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
     return path
 
 
 def read_samples(directory: str | Path) -> list[dict[str, Any]]:
     """Rows of ``samples.jsonl``; none if there is no such file."""
     path = Path(directory) / "samples.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    return parse_json_lines(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else []
 
 
 def merge_results(results: Sequence[Result]) -> Result:
@@ -150,7 +152,8 @@ def _refuse_repeats(kind: str, names: Sequence[str]) -> None:
         raise ValueError(f"{kind} to merge need different names, got twice: {', '.join(twice)}")
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file that is either whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(path.suffix + ".part")
     part.write_text(text, encoding="utf-8")

@@ -1,8 +1,8 @@
 """Linear layers by the machine's fastest exact kernel: the one place that knows which that is.
 
-On CPUs PyTorch sends float32 products to MKL, which is half as fast as oneDNN on processors of other makers.
-PyTorch uses oneDNN for bfloat16 and for convolutions anyway; so its linear operator is called here for float32
-too, forward and backward.
+On CPUs PyTorch sends float32 products to MKL, which is half as fast as oneDNN on other makers' CPUs.
+PyTorch uses oneDNN for bfloat16 and for convolutions anyway; so its linear operator is called here for
+float32 too, forward and backward.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class _OneDNNLinear(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         (grad,) = grad_outputs
         for_x, for_weight, for_bias = ctx.needs_input_grad
