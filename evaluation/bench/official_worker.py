@@ -4,8 +4,8 @@
 
 reads one JSON request a line ({"part", "batch_size", "bfloat16", ...}) and answers each with
 {"seconds": ...} or {"error": ...}. Nothing here is imported by the suite. What the official code asks for and
-a CPU cannot give (flash-attn's variable-length attention) is replaced by PyTorch's own; imports that it makes no
-use of here (timm's drop path, image writers) by empty modules.
+a CPU cannot give (flash-attn's variable-length attention) is replaced by PyTorch's own; imports that it makes
+no use of here (timm's drop path, image writers) by empty modules.
 """
 
 from __future__ import annotations
