@@ -20,6 +20,7 @@ from infinity.command_options import (
 from infinity.hub import model_directory
 from infinity.images import image_grid, save_png
 from infinity.manifests import finished_images, open_manifest, read_prompts
+from infinity.rewriting import CachedRewriter, build_rewriter
 from infinity.seeds import image_seed
 
 __all__ = ["add_arguments", "run"]
@@ -51,6 +52,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--aspect-ratio", type=float, help="height / width, one of the model's")
     parser.add_argument("--height", type=int, help="with --width, instead of the aspect ratio")
     parser.add_argument("--width", type=int)
+    parser.add_argument(
+        "--rewriter",
+        metavar="DIR|MODULE:FUNCTION",
+        help="rewrites prompts first: the directory of a causal language model, or a function from a list of "
+        "prompts to a list of prompts (default: none)",
+    )
+    parser.add_argument(
+        "--rewrite-cache",
+        type=Path,
+        metavar="FILE",
+        help="remembers rewritten prompts (default: rewritten_prompts.jsonl in the output folder)",
+    )
     add_model_options(parser)
     add_sampling_options(parser)
 
@@ -75,6 +88,8 @@ def run(options: argparse.Namespace) -> None:
         "dtype": str(pipeline.dtype).removeprefix("torch."),
         **pipeline.settings(**settings).record(),
     }
+    rewriter = _rewriter(options)
+    origin["rewriter"] = None if rewriter is None else rewriter.fingerprint
     wanted = [
         (f"{i:05d}_{k}.png", prompt, image_seed(options.seed, i, k))
         for i, prompt in enumerate(prompts)
@@ -90,13 +105,27 @@ def run(options: argparse.Namespace) -> None:
     with Progress() as progress, open_manifest(options.output) as manifest:
         task = progress.add_task("images", total=len(wanted), completed=len(wanted) - len(missing))
         for start in range(0, len(missing), options.batch_size):
-            names, texts, seeds = zip(*missing[start : start + options.batch_size], strict=True)
+            names, given, seeds = zip(*missing[start : start + options.batch_size], strict=True)
+            texts = given if rewriter is None else rewriter.rewrite(given)
             drawn = pipeline(texts, seeds=seeds, batch_size=options.batch_size, **settings)
-            for name, prompt, seed, image in zip(names, texts, seeds, drawn.images, strict=True):
+            for name, prompt, text, seed, image in zip(names, given, texts, seeds, drawn.images, strict=True):
                 sha256 = save_png(image, options.output / name)
                 row = {"file": name, "prompt": prompt, "seed": seed, "sha256": sha256, **origin}
+                if rewriter is not None:
+                    row["rewritten_prompt"] = text
                 manifest.write(json.dumps(row) + "\n")
             manifest.flush()
             progress.advance(task, len(names))
     shown = [Image.open(options.output / name) for name, _, _ in wanted[:_MAX_GRID]]
     save_png(image_grid(shown), options.output / "grid.png")
+
+
+def _rewriter(options: argparse.Namespace) -> CachedRewriter | None:
+    if options.rewriter is None:
+        if options.rewrite_cache is not None:
+            raise ValueError(
+                "--rewrite-cache has no effect without --rewriter; name a rewriter, or leave it out"
+            )
+        return None
+    path = options.rewrite_cache or options.output / "rewritten_prompts.jsonl"
+    return CachedRewriter(build_rewriter(options.rewriter, options.device), path)

@@ -13,6 +13,7 @@ from PIL import Image
 from infinity.__main__ import main
 from infinity.checkpoints.io import weights_sha256
 from infinity.manifests import read_manifest
+from infinity.rewriting import build_rewriter
 from tests.pipelines import tiny_pipeline
 
 
@@ -52,6 +53,7 @@ def test_the_manifest_says_all_that_an_image_depends_on(model, tmp_path):
         "temperature": [1.0, 0.5, 0.0],
         "top_p": 1.0,
         "negative_prompt": None,
+        "rewriter": None,
     }
 
 
@@ -163,3 +165,32 @@ def test_help_lists_every_command_and_explains_each(capsys):
         with pytest.raises(SystemExit):
             main([command, "--help"])
         assert f"python -m infinity {command}" in capsys.readouterr().out.split("examples")[1]
+
+
+def test_prompts_are_rewritten_and_the_manifest_says_so(model, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "shouting.py").write_text(
+        "def shout(prompts):\n    return [text.upper() for text in prompts]\n"
+    )
+    generate(model, tmp_path / "plain", "A CAT", "A DOG")
+    arguments = ("a cat", "a dog", "--rewriter", "shouting:shout")
+    generate(model, tmp_path / "on", *arguments)
+    plain, rows = read_manifest(tmp_path / "plain"), read_manifest(tmp_path / "on")
+    assert {name: row["sha256"] for name, row in rows.items()} == {
+        name: row["sha256"] for name, row in plain.items()
+    }
+    assert [(row["prompt"], row["rewritten_prompt"]) for row in rows.values()] == [
+        ("a cat", "A CAT"),
+        ("a dog", "A DOG"),
+    ]
+    assert {row["rewriter"] for row in rows.values()} == {build_rewriter("shouting:shout").fingerprint}
+    assert "rewritten_prompt" not in plain["00000_0.png"]
+    assert len((tmp_path / "on" / "rewritten_prompts.jsonl").read_text().splitlines()) == 3
+    with pytest.raises(SystemExit, match="error: .*other settings .*rewriter"):
+        generate(model, tmp_path / "on", "a cat", "a dog")
+    cache = tmp_path / "cache.jsonl"
+    cache.write_text('{"version": 1, "fingerprint": "another"}\n')
+    with pytest.raises(SystemExit, match="error: .*no cache of this rewriter"):
+        generate(model, tmp_path / "other", *arguments, "--rewrite-cache", str(cache))
+    with pytest.raises(SystemExit, match="error: .*no effect without --rewriter"):
+        generate(model, tmp_path / "other", "a cat", "--rewrite-cache", str(cache))

@@ -11,7 +11,7 @@ import torch
 
 from infinity.types import TextStates
 
-__all__ = ["HuggingFaceTextConfig", "HuggingFaceTextEncoder"]
+__all__ = ["HuggingFaceTextConfig", "HuggingFaceTextEncoder", "weights_digest"]
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +62,9 @@ class HuggingFaceTextEncoder:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the architecture, of values of all weights, and of how a sample text is cut into tokens."""
-        digest = hashlib.sha256(type(self._model).__name__.encode())
-        for name, parameter in self._model.named_parameters():
-            digest.update(f"{name} {tuple(parameter.shape)}".encode())
-            digest.update(parameter.detach().flatten()[:64].float().cpu().numpy().tobytes())
-        digest.update(str(self._tokenizer("Two red circles, 3 blue squares.")["input_ids"]).encode())
-        return f"huggingface-{digest.hexdigest()[:16]}-{self.max_len}-{self.config.dtype}"
+        """:func:`weights_digest`, with the settings."""
+        digest = weights_digest(self._model, self._tokenizer)
+        return f"huggingface-{digest}-{self.max_len}-{self.config.dtype}"
 
     def to(self, device: torch.device | str) -> HuggingFaceTextEncoder:
         self._model.to(device)
@@ -102,6 +98,16 @@ class HuggingFaceTextEncoder:
                         self.max_len,
                         caption,
                     )
+
+
+def weights_digest(model: Any, tokenizer: Any) -> str:
+    """Hash of a model's architecture, of values of all weights, and of how a sample text is cut into tokens."""
+    digest = hashlib.sha256(type(model).__name__.encode())
+    for name, parameter in model.named_parameters():
+        digest.update(f"{name} {tuple(parameter.shape)}".encode())
+        digest.update(parameter.detach().flatten()[:64].float().cpu().numpy().tobytes())
+    digest.update(str(tokenizer("Two red circles, 3 blue squares.")["input_ids"]).encode())
+    return digest.hexdigest()[:16]
 
 
 def _load(config: HuggingFaceTextConfig) -> tuple[Any, Any]:
