@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from infinity.distributed import all_reduce_mean
+from infinity.losses.adversarial import adaptive_weight
 from infinity.quantizers import BSQ, QuantizerConfig
 from infinity.quantizers.entropy import factorised_entropies
 
@@ -58,6 +59,26 @@ def test_entropy_over_two_ranks_is_that_of_one_process_with_the_whole_batch(
     for entropy in entropies:
         torch.testing.assert_close(entropy, expected.detach())
     torch.testing.assert_close(sum(grads) / 2, expected_grad)  # DDP averages gradients over ranks
+
+
+def test_the_adaptive_weight_of_two_ranks_is_that_of_one_process_with_the_whole_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    targets, logits = torch.randn(2, 4, 3), torch.randn(2, 4, 3)
+
+    def weight(rows: slice) -> Tensor:
+        layer = torch.ones(3, requires_grad=True)
+        return adaptive_weight((layer - targets[rows]).abs().mean(), (layer * logits[rows]).mean(), layer)
+
+    def weight_of_rank(rank: int) -> Tensor:
+        group.rank.value = rank
+        return weight(slice(rank, rank + 1))
+
+    expected = weight(slice(None))
+    with monkeypatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        group = TwoRanks(patch)
+        for found in pool.map(weight_of_rank, range(2)):
+            torch.testing.assert_close(found, expected)
 
 
 def test_quantizing_without_gradients_waits_for_no_other_rank(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,10 +28,15 @@ def frozen_call(module: nn.Module, x: Tensor) -> Tensor:
 
 
 def adaptive_weight(reconstruction_loss: Tensor, generator_loss: Tensor, last_layer: Tensor) -> Tensor:
-    """Ratio of both losses' gradient norms at the decoder's last layer (VQGAN, arXiv 2012.09841, Eq. 7)."""
-    (reconstruction_grad,) = torch.autograd.grad(reconstruction_loss, last_layer, retain_graph=True)
-    (generator_grad,) = torch.autograd.grad(generator_loss, last_layer, retain_graph=True)
-    return (reconstruction_grad.norm() / (generator_grad.norm() + 1e-4)).clamp(max=1e4).detach()
+    """Ratio of both losses' gradient norms at the decoder's last layer (VQGAN, arXiv 2012.09841, Eq. 7).
+
+    Gradients are averaged over ranks first, so that the ratio is that of the global batch.
+    """
+    norms = []
+    for loss in (reconstruction_loss, generator_loss):
+        (grad,) = torch.autograd.grad(loss, last_layer, retain_graph=True)
+        norms.append(all_reduce_mean(grad.float()).norm())
+    return (norms[0] / (norms[1] + 1e-4)).clamp(max=1e4)
 
 
 class LeCam(nn.Module):
