@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +87,17 @@ class ARModule(SuiteModule):
         self.init_from = init_from
         self.compile_enabled = compile
         self._num_text_tokens = 0
+        for name, ratio in itertools.product(("guidance", "temperature", "top_p"), resolution.aspect_ratios):
+            sampling.per_scale(name, resolution.schedule(ratio))  # refuses lists of another length
         self.net = Infinity(transformer)
         self.net.activation_checkpointing = activation_checkpointing
 
     def setup(self, stage: str) -> None:
         device = self.trainer.strategy.root_device
+        if stage == "fit" and device.type == "cpu" and self.net.config.attention == "flex":
+            raise ValueError(
+                "model.transformer.attention flex has no backward pass on a CPU; use split, an equal one"
+            )
         if "encoders" not in self.__dict__:
             vae, text = load_vae(self.vae_directory), build_text_encoder(self.text_config)
             self._check_fit(vae, text.width, text.max_len)
@@ -142,7 +149,7 @@ class ARModule(SuiteModule):
         return self.with_schedule(build_optimizer(groups, config, matrices=matrices))
 
     def training_step(self, batch: ImageTextBatch, batch_idx: int) -> Tensor:
-        terms = self._objective(batch, self.randomness("train", len(batch.captions), batch_idx))
+        terms = self._objective("train", batch, self.randomness("train", len(batch.captions), batch_idx))
         self.log_terms("train", terms, len(batch.captions))
         return terms.total
 
@@ -154,18 +161,19 @@ class ARModule(SuiteModule):
 
     def _evaluate(self, split: Split, batch: ImageTextBatch, batch_idx: int) -> None:
         """Log the loss without flips and, where training has any, with the same flips in every epoch."""
-        terms = self._objective(batch, None)
+        terms = self._objective(split, batch, None)
         if self.objective.self_correction.mode != "off":
-            flipped = self._objective(batch, self.randomness(split, len(batch.captions), batch_idx)).logs
+            generator = self.randomness(split, len(batch.captions), batch_idx)
+            flipped = self._objective(split, batch, generator).logs
             terms.logs.update({f"flipped_{name}": flipped[name] for name in ("bit_ce", "bit_accuracy")})
         self.log_terms(split, terms, len(batch.captions))
 
-    def _objective(self, batch: ImageTextBatch, generator: Randomness | None) -> LossTerms:
+    def _objective(self, split: Split, batch: ImageTextBatch, generator: Randomness | None) -> LossTerms:
         text = self.encoders.states(batch.captions, self.device)
         self._num_text_tokens = text.mask_BM.shape[1]
         return ar_objective(
             self.net,
-            self.encoders.features(batch),
+            self.encoders.features(split, batch),
             text,
             self.resolution.schedule(batch.aspect_ratio),
             config=self.objective,
@@ -229,4 +237,3 @@ class ARModule(SuiteModule):
             **{name: value for name, value in plain(self.configs).items() if name != "transformer"},
         }
         pipeline.save_pretrained(directory, extra=extra)
-        self.net.train()

@@ -61,12 +61,12 @@ class FrozenEncoders:
         return self
 
     @torch.no_grad()
-    def features(self, batch: ImageTextBatch) -> Tensor:
-        """Tokenizer features (B, D, H, W), float32."""
+    def features(self, split: str, batch: ImageTextBatch) -> Tensor:
+        """Tokenizer features (B, D, H, W), float32; keys name samples within a split."""
         images_B3HW = batch.images_B3HW
         if not self.cache.budget_bytes:
             return self.vae.encode(images_B3HW)
-        names = [f"image/{batch.aspect_ratio}/{key}" for key in batch.keys]
+        names = [f"image/{split}/{batch.aspect_ratio}/{key}" for key in batch.keys]
         features = self.cache.get(names, lambda rows: self.vae.encode(images_B3HW[rows]))
         return torch.stack([feature.to(images_B3HW.device) for feature in features])
 

@@ -71,7 +71,7 @@ def test_all_of_the_transformer_trains(options: dict) -> None:
     )
     module = ARModule(config, "unused", RESOLUTION, ARObjectiveConfig())
     object.__setattr__(module, "encoders", FrozenEncoders(VAE(vae_config()), TEXT, 0))
-    module._objective(batch(), torch.Generator().manual_seed(1)).total.backward()
+    module._objective("train", batch(), torch.Generator().manual_seed(1)).total.backward()
     dropped = {"conditioner.cfg_uncond"} if not options.get("condition_dropout") else set()
     assert {name.removeprefix("net.") for name in idle(module)} <= {*dropped, "scale_embed.weight"}
 

@@ -60,10 +60,19 @@ def test_cached_features_are_bit_for_bit_what_was_computed_first() -> None:
     frozen = encoders(cache_bytes=2**20)
     images = torch.rand(3, 3, 16, 16) * 2 - 1
     batch = ImageTextBatch(images, ["one", "two", "three"], ["k1", "k2", "k3"], 1.0)
-    first = frozen.features(batch)
-    again = frozen.features(batch._replace(images_B3HW=torch.zeros_like(images)))
+    first = frozen.features("train", batch)
+    again = frozen.features("train", batch._replace(images_B3HW=torch.zeros_like(images)))
     assert torch.equal(again, first)
-    assert torch.equal(first, encoders(0).features(batch)) is False  # other weights, so not a constant
+    others = encoders(0).features("train", batch)  # of other weights
+    assert not torch.equal(first, others), "features are no constant"
+
+
+def test_a_key_names_another_image_in_another_split() -> None:
+    frozen = encoders(cache_bytes=2**20)
+    train, val = (ImageTextBatch(torch.rand(1, 3, 16, 16) * 2 - 1, ["one"], ["k1"], 1.0) for _ in range(2))
+    frozen.features("train", train)
+    assert torch.equal(frozen.features("val", val), frozen.vae.encode(val.images_B3HW))
+    assert len(frozen.cache) == 2
 
 
 def test_cached_text_states_are_those_of_the_encoder_in_any_company() -> None:
@@ -80,5 +89,5 @@ def test_cached_text_states_are_those_of_the_encoder_in_any_company() -> None:
 def test_frozen_networks_have_no_gradients() -> None:
     frozen = encoders(cache_bytes=0)
     batch = ImageTextBatch(torch.zeros(1, 3, 16, 16), ["one"], ["k1"], 1.0)
-    assert not frozen.features(batch).requires_grad
+    assert not frozen.features("train", batch).requires_grad
     assert not any(p.requires_grad for p in frozen.vae.parameters())
