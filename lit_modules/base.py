@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -47,6 +48,7 @@ class SuiteModule(L.LightningModule):
         self.seed = seed
         self._loaded_steps = 0
         self._logged_step = 0
+        self.last_losses: dict[Split, float] = {}  # as logged, on the host
         self._means: dict[Split, NamedMeans] = {}  # not modules: they are no part of the model's state
 
     @property
@@ -98,12 +100,12 @@ class SuiteModule(L.LightningModule):
         if means is None:
             return
         values = means.compute()
-        self.log_dict({name: value for name, value in values.items() if name != f"{split}/loss"})
-        self.log(f"{split}/loss", values[f"{split}/loss"], prog_bar=True)
-        if not values[f"{split}/loss"].isfinite():
+        self.log_dict(values)
+        self.last_losses[split] = loss = values[f"{split}/loss"].item()
+        if not math.isfinite(loss):
             raise ValueError(
-                f"{split}/loss is {values[f'{split}/loss'].item()} at step {self.global_step}; lower "
-                "model.optimizer.lr or model.optimizer.grad_clip"
+                f"{split}/loss is {loss} at step {self.global_step}; lower model.optimizer.lr or "
+                "model.optimizer.grad_clip"
             )
 
     # Optimization
@@ -117,9 +119,8 @@ class SuiteModule(L.LightningModule):
         timer = time_limit(trainer)
         if timer is not None:
             elapsed, remaining = timer.time_elapsed(), timer.time_remaining()
-            share = torch.tensor(elapsed / max(1e-9, elapsed + remaining), device=self.device)
             # clocks differ between ranks, learning rates may not
-            shares.append(float(trainer.strategy.broadcast(share)))
+            shares.append(trainer.strategy.broadcast(elapsed / max(1e-9, elapsed + remaining)))
         return min(1.0, max(shares))
 
     def with_schedule(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
@@ -170,9 +171,16 @@ class SuiteModule(L.LightningModule):
         checkpoint["config"] = plain(self.configs)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        saved = checkpoint.get("config", {})
+        self.check_config(checkpoint["config"])
+        self._loaded_steps = checkpoint["global_step"]
+
+    def check_config(self, saved: dict[str, Any]) -> None:
+        """Refuse the configuration of a checkpoint that this module can't go on from."""
         if saved.keys() != self.configs.keys():
-            raise ValueError(f"the checkpoint was not written by this suite's {type(self).__name__}")
+            raise ValueError(
+                f"the checkpoint holds another kind of model: it is configured by {', '.join(saved)}, "
+                f"this one by {', '.join(self.configs)}"
+            )
         # rebuilt, so that keys which are younger than the checkpoint have their defaults
         rebuilt = {name: config_from_dict(type(config), saved[name]) for name, config in self.configs.items()}
         different = [
@@ -185,7 +193,6 @@ class SuiteModule(L.LightningModule):
                 f"the checkpoint belongs to another config: {'; '.join(different[:3])}{more}. Give the same "
                 "values to resume, or start a new run from exported weights with model.init_from"
             )
-        self._loaded_steps = checkpoint["global_step"]
 
 
 def plain(configs: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import signal
 import sys
 import warnings
 from argparse import ArgumentError
@@ -14,14 +15,16 @@ import lightning as L
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from datamodules.module import ImageTextDataModule
 from infinity.schedules import Resolution
 from lit_modules.ar import ARModule
 from lit_modules.base import SuiteModule
-from lit_modules.callbacks import EMA, Checkpoints, Export, Images, ProgressLine, Throughput, last_checkpoint
+from lit_modules.callbacks import EMA, Checkpoints, Export, Images, ProgressLine, Throughput
+from lit_modules.checkpoint_files import saved_config, starting_point
 from lit_modules.metrics_log import MetricsLog
+from lit_modules.sharding import is_sharded
 from lit_modules.vae import VAEModule
 
 __all__ = ["MODELS", "SuiteCLI", "main", "train"]
@@ -52,6 +55,9 @@ examples:
 class SuiteCLI(LightningCLI):
     """One kind of model on image-text shards, with the callbacks that every run has."""
 
+    start: Path | None = None  # the checkpoint
+    saved: dict[str, Any] | None = None  # its configuration
+
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         return {name: keys for name, keys in LightningCLI.subcommands().items() if name != "predict"}
@@ -72,32 +78,25 @@ class SuiteCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         self.config = parser.parse_args(args)
 
+    def _parse_ckpt_path(self) -> None:
+        """Lightning would read the whole checkpoint here for hyperparameters, of which it has none."""
+
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
-        run = config.trainer.default_root_dir
-        if not run:
-            raise ValueError(
-                "trainer.default_root_dir names the directory of the run; set it, e.g. to runs/vae/try1"
-            )
-        if str(config.trainer.strategy).startswith(("fsdp", "deepspeed")):
-            raise ValueError(
-                f"trainer.strategy {config.trainer.strategy} wraps whole modules, which these can't bear; "
-                "use lightning.pytorch.strategies.ModelParallelStrategy, which shards the transformer"
-            )
-        last = last_checkpoint(run)
-        if self.subcommand != "fit" and not config.ckpt_path:
-            raise ValueError(
-                f"{self.subcommand} needs a trained model; name its --ckpt_path, a file or `last`"
-            )
-        if config.ckpt_path == "last":
-            config.ckpt_path = None if self.subcommand == "fit" and not last.exists() else str(last)
-        elif self.subcommand == "fit" and config.ckpt_path is None and last.exists():
-            raise ValueError(
-                f"{run} holds a run already ({last}); go on with it by --ckpt_path last, "
-                "or choose another --trainer.default_root_dir"
-            )
-        if config.ckpt_path and not Path(config.ckpt_path).exists():
-            raise FileNotFoundError(f"no checkpoint at {config.ckpt_path} (from --ckpt_path)")
+        _check_trainer(config.trainer)
+        run = Path(config.trainer.default_root_dir)
+        self.start = starting_point(self.subcommand, run, config.ckpt_path)
+        config.ckpt_path = str(self.start) if self.start else None
+        self.saved = saved_config(self.start) if self.start else None
+
+    def after_instantiate_classes(self) -> None:
+        if self.saved is not None:
+            self.model.check_config(self.saved)
+            if self.start.is_dir() and not is_sharded(self.trainer):
+                raise ValueError(
+                    f"{self.start} is a checkpoint in shards, which trainer.strategy "
+                    "lightning.pytorch.strategies.ModelParallelStrategy reads"
+                )
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         config = self.config_init[self.subcommand].trainer
@@ -148,10 +147,33 @@ def main(argv: list[str]) -> int:
         if command not in MODELS:
             raise ValueError(f"unknown command {command!r}; expected one of {', '.join([*MODELS, 'demo'])}")
         train(command, rest)
-    except (ValueError, FileNotFoundError, ArgumentError, MisconfigurationException) as error:
+    except SIGTERMException:
+        return 128 + signal.SIGTERM
+    except (ValueError, OSError, ArgumentError, MisconfigurationException) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return 1
     return 0
+
+
+def _check_trainer(trainer: Any) -> None:
+    """Refuse what Lightning offers and these modules can't do."""
+    run = trainer.default_root_dir
+    if not run:
+        raise ValueError(
+            "trainer.default_root_dir names the directory of the run; set it, e.g. to runs/vae/try1"
+        )
+    if blocking := [path for path in (Path(run), *Path(run).parents) if path.is_file()]:
+        raise ValueError(f"trainer.default_root_dir {run} can't be a directory: {blocking[0]} is a file")
+    if str(trainer.strategy).startswith(("fsdp", "deepspeed")):
+        raise ValueError(
+            f"trainer.strategy {trainer.strategy} wraps whole modules, which these can't bear; "
+            "use lightning.pytorch.strategies.ModelParallelStrategy, which shards the transformer"
+        )
+    if str(trainer.precision).startswith("16"):
+        raise ValueError(
+            f"trainer.precision {trainer.precision} needs scaled losses, which gradient clipping by groups "
+            "doesn't undo here; use bf16-mixed or 32-true"
+        )
 
 
 def _quiet() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lit_modules.callbacks.checkpoints import Checkpoints, last_checkpoint
+from lit_modules.callbacks.checkpoints import Checkpoints
 from lit_modules.callbacks.ema import EMA, averaged_weights
 from lit_modules.callbacks.export import Export
 from lit_modules.callbacks.images import Images
@@ -17,5 +17,4 @@ __all__ = [
     "ProgressLine",
     "Throughput",
     "averaged_weights",
-    "last_checkpoint",
 ]

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-__all__ = ["Checkpoints", "last_checkpoint"]
+from infinity.distributed import all_reduce_mean
+from lit_modules.checkpoint_files import last_checkpoint, remove_checkpoint, replace_checkpoint
+from lit_modules.sharding import local
+
+__all__ = ["Checkpoints"]
 
 logger = logging.getLogger(__name__)
-
-
-def last_checkpoint(run: str | Path) -> Path:
-    """Where a run keeps the checkpoint to go on from."""
-    return Path(run) / "checkpoints" / "last.ckpt"
 
 
 class Checkpoints(Checkpoint):
     """Keeps ``<run>/checkpoints/last.ckpt`` and ``best.ckpt``; a reader never sees half a file.
 
-    The last one is written by time, by steps, at the end, and at the end of the current step on SIGTERM.
+    The last one is written by time, by steps, at the end, and at the end of the current step on SIGTERM. A
+    network with values that are not finite stops the run instead.
 
     Args:
-        every_minutes: time between two checkpoints; 0 for none by time.
+        every_minutes: time between two checkpoints; 0 for none by time. The clock is looked at every
+            ``trainer.log_every_n_steps``.
         every_n_steps: steps between two checkpoints; 0 for none by steps.
         monitor: logged quantity of which the lowest value is the best; empty to keep no best checkpoint.
     """
@@ -56,7 +56,7 @@ class Checkpoints(Checkpoint):
         if step == self._saved_step:
             return
         due = bool(self.every_n_steps) and step % self.every_n_steps == 0
-        if self.every_minutes and not due:
+        if self.every_minutes and not due and step % trainer.log_every_n_steps == 0:
             late = time.monotonic() - self._saved_time >= 60 * self.every_minutes
             due = trainer.strategy.broadcast(late)  # clocks differ between ranks
         if due:
@@ -71,7 +71,7 @@ class Checkpoints(Checkpoint):
         value = trainer.callback_metrics[self.monitor].item()
         if value < self.best:
             self.best = value
-            _save(trainer, last_checkpoint(trainer.default_root_dir).with_name("best.ckpt"))
+            _save(trainer, "best.ckpt")
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.global_step != self._saved_step:
@@ -93,21 +93,36 @@ class Checkpoints(Checkpoint):
         self.best = state_dict["best"]
 
     def _save_last(self, trainer: L.Trainer) -> None:
+        _save(trainer, "last.ckpt")
         self._saved_step, self._saved_time = trainer.global_step, time.monotonic()
-        _save(trainer, last_checkpoint(trainer.default_root_dir))
 
 
-def _save(trainer: L.Trainer, path: Path) -> None:
-    """Write beside `path`, then rename; a sharded checkpoint is a directory."""
+def _save(trainer: L.Trainer, name: str) -> None:
+    """Write beside the checkpoint, then put it in its place."""
     if trainer.fast_dev_run:
         return
-    temporary = path.with_suffix(".writing")
-    trainer.save_checkpoint(temporary)
+    run = trainer.default_root_dir
+    _check_finite(trainer.lightning_module, trainer.global_step, last_checkpoint(run))
+    path = Path(run) / "checkpoints" / name
+    written = path.with_suffix(".writing")
     if trainer.is_global_zero:
-        if path.is_dir():
-            shutil.rmtree(path)
-        if temporary.is_file():
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
+        remove_checkpoint(written)  # of a process that was killed
     trainer.strategy.barrier()
+    trainer.save_checkpoint(written)
+    if trainer.is_global_zero:
+        replace_checkpoint(path, written)
+    trainer.strategy.barrier()
+
+
+def _check_finite(pl_module: L.LightningModule, step: int, last: Path) -> None:
+    """Refuse weights, and state of the losses, that training can't go on from; on all ranks alike."""
+    tensors = {name: local(x) for name, x in pl_module.state_dict().items() if x.is_floating_point()}
+    finite_N = torch.stack([tensor.isfinite().all() for tensor in tensors.values()]).float()
+    shares = all_reduce_mean(finite_N).tolist()
+    broken = [name for name, share in zip(tensors, shares, strict=True) if share < 1]
+    if broken:
+        before = f"the last good checkpoint is {last}" if last.exists() else "there is no checkpoint before"
+        raise ValueError(
+            f"{broken[0]} is not finite at step {step}, so nothing was saved; {before}; start anew with a "
+            "lower model.optimizer.lr or model.optimizer.grad_clip"
+        )

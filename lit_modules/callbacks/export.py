@@ -18,9 +18,11 @@ logger = logging.getLogger(__name__)
 
 
 class Export(Callback):
-    """At the end of training, lets the module write its averaged weights to ``<run>/export``."""
+    """Lets the module write its averaged weights to ``<run>/export`` once all else is done and saved, also if
+    there was nothing left to train.
+    """
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: SuiteModule) -> None:  # type: ignore[override]
+    def on_fit_end(self, trainer: L.Trainer, pl_module: SuiteModule) -> None:  # type: ignore[override]
         with averaged_weights(trainer, pl_module):
             net = whole(pl_module.net)
             if trainer.is_global_zero:

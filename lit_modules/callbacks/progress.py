@@ -11,7 +11,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
 
-from lit_modules.base import time_limit
+from lit_modules.base import SuiteModule, time_limit
 
 __all__ = ["ProgressLine"]
 
@@ -40,31 +40,30 @@ class ProgressLine(ProgressBar):
     def disable(self) -> None:
         self._enabled = False
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: SuiteModule) -> None:
         self._times.clear()
         self._times.append((trainer.global_step, time.monotonic()))
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: SuiteModule, *_: Any) -> None:
         self._times.append((trainer.global_step, time.monotonic()))
-        self._show(self._line(trainer))
+        self._show(self._line(trainer, pl_module))
 
-    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_validation_start(self, trainer: L.Trainer, pl_module: SuiteModule) -> None:
         self._show(f"step {pl_module.num_steps}: validating")
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if not trainer.sanity_checking and "val/loss" in trainer.callback_metrics:
-            loss = trainer.callback_metrics["val/loss"].item()
-            self._show(f"step {pl_module.num_steps}: val/loss {loss:.4f}", last=True)
+    def on_validation_end(self, trainer: L.Trainer, pl_module: SuiteModule) -> None:
+        if not trainer.sanity_checking and "val" in pl_module.last_losses:
+            self._show(f"step {pl_module.num_steps}: val/loss {pl_module.last_losses['val']:.4f}", last=True)
         self._times.clear()  # validation is no part of the training speed
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._show(self._line(trainer), last=True)
+    def on_train_end(self, trainer: L.Trainer, pl_module: SuiteModule) -> None:
+        self._show(self._line(trainer, pl_module), last=True)
 
-    def _line(self, trainer: L.Trainer) -> str:
+    def _line(self, trainer: L.Trainer, pl_module: SuiteModule) -> str:
         parts = [f"step {trainer.global_step}" + (f"/{trainer.max_steps}" if trainer.max_steps > 0 else "")]
         parts.append(f"epoch {trainer.current_epoch}")
-        if "train/loss" in trainer.callback_metrics:
-            parts.append(f"loss {trainer.callback_metrics['train/loss'].item():.4f}")
+        if "train" in pl_module.last_losses:
+            parts.append(f"loss {pl_module.last_losses['train']:.4f}")
         speed = self._steps_per_second()
         if speed:
             parts.append(f"{speed:.2f} steps/s")

@@ -28,10 +28,7 @@ class Throughput(Callback):
         self._reset()
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        precision = str(trainer.precision)
-        dtype = (
-            torch.bfloat16 if "bf16" in precision else torch.float16 if "16" in precision else torch.float32
-        )
+        dtype = torch.bfloat16 if "bf16" in str(trainer.precision) else torch.float32
         self._matmul_rate = matmul_flops_per_second(pl_module.device, dtype)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +93,12 @@ def metrics(run: Path) -> dict[int, dict[str, float]]:
 
 
 class Interrupt(Callback):
-    """Ctrl-C before a step."""
+    """A signal to this process before a step; Ctrl-C if no other."""
 
-    def __init__(self, step: int) -> None:
+    def __init__(self, step: int, number: int = signal.SIGINT) -> None:
         self.step = step
+        self.number = number
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         if trainer.global_step == self.step:
-            raise KeyboardInterrupt
+            signal.raise_signal(self.number)

@@ -99,6 +99,10 @@ def test_a_stride_that_is_not_the_tokenizers_is_told_with_both(failing) -> None:
 def test_a_tokenizer_that_is_not_there_is_told_with_what_belongs_there(failing, tmp_path: Path) -> None:
     said = failing("ar", f"--model.vae={tmp_path / 'nothing'}")
     assert "holds no config.json" in said
+    (tmp_path / "nothing").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / "nothing" / name).write_text("{")
+    assert "nothing/config.json" in failing("ar", f"--model.vae={tmp_path / 'nothing'}")
 
 
 def test_a_tokenizer_of_another_size_is_told_key_by_key(failing, tmp_path: Path) -> None:
@@ -123,8 +127,29 @@ def test_evaluating_without_a_checkpoint_is_refused(failing) -> None:
     assert "--ckpt_path" in failing("vae", subcommand="validate")
 
 
-def test_strategies_that_cannot_work_are_told_with_the_one_that_does(failing) -> None:
+def test_what_lightning_offers_and_cannot_work_is_told_with_what_does(failing) -> None:
     assert "ModelParallelStrategy" in failing("vae", "--trainer.strategy=fsdp")
+    assert "use bf16-mixed or 32-true" in failing("vae", "--trainer.precision=16-mixed")
+
+
+def test_a_run_where_a_file_is_in_the_way_is_told_with_the_file(failing, tmp_path: Path) -> None:
+    notes = write_yaml(tmp_path / "notes", "")
+    for run in (notes, notes / "run"):
+        assert f"{notes} is a file" in failing("vae", f"--trainer.default_root_dir={run}")
+
+
+def test_attention_that_a_cpu_cannot_train_is_told_with_the_one_it_can(failing) -> None:
+    assert "flex has no backward pass on a CPU; use split" in failing(
+        "ar", "--model.vae=unused", "--model.transformer.attention=flex"
+    )
+
+
+def test_lists_for_other_numbers_of_scales_are_told_with_both_numbers(failing) -> None:
+    ratios = "--data.resolution.aspect_ratios=[1.0,2.0]"
+    for name in ("guidance", "temperature", "top_p"):
+        said = failing("ar", "--model.vae=unused", ratios, f"--model.sampling.{name}=[1.0,1.0,0.5]")
+        assert f"{name} has 3 values" in said
+        assert "4 scales" in said
 
 
 def test_an_unknown_model_is_told_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,3 +167,24 @@ def test_runs_and_checkpoints_are_not_mixed_up(failing, tmp_path: Path, datasets
     said = failing("vae", "--ckpt_path=last", "--data.batch_size=2")
     assert "global_batch_size = 4, this run has 2" in said
     assert "no checkpoint at" in failing("vae", f"--ckpt_path={tmp_path / 'other.ckpt'}")
+
+
+def test_checkpoints_that_cannot_be_gone_on_from_are_told_with_why(
+    failing, tmp_path: Path, datasets: Path
+) -> None:
+    config = write_yaml(tmp_path / "vae.yaml", TINY_VAE)
+    fit("vae", f"--config={config}", *short(1, tmp_path / "run", datasets / "shapesworld_basic"))
+    last, elsewhere = tmp_path / "run/checkpoints/last.ckpt", tmp_path / "elsewhere"
+    said = failing("ar", f"--ckpt_path={last}", "--model.vae=unused")
+    assert "another kind of model: it is configured by vae, " in said
+    content = last.read_bytes()
+    (tmp_path / "copy.ckpt").write_bytes(content)
+    assert "holds a run already" in failing("vae", f"--ckpt_path={tmp_path / 'copy.ckpt'}")
+    fresh = [f"--ckpt_path={elsewhere}", f"--trainer.default_root_dir={tmp_path / 'fresh'}"]
+    elsewhere.mkdir()
+    assert "no checkpoint in shards" in failing("vae", *fresh)
+    (elsewhere / ".metadata").touch()
+    (elsewhere / "meta.pt").write_bytes(content)
+    assert "ModelParallelStrategy" in failing("vae", *fresh)
+    last.write_bytes(content[:-1000])
+    assert "can't read" in failing("vae", "--ckpt_path=last")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from infinity.checkpoints.io import load_vae
 from lit_modules.cli import main
 from tests.integration.runs import TINY_AR, TINY_VAE, checkpoint, fit, metrics, short, write_yaml
 
@@ -48,9 +51,16 @@ VAE_OPTIONS = [
 AR_OPTIONS = ["--model.transformer.drop_path=0.2", "--model.optimizer.kind=muon"]
 
 
+def interrupt(step: int, number: int = signal.SIGINT) -> str:
+    return (
+        "--trainer.callbacks=[{class_path: tests.integration.runs.Interrupt, "
+        f"init_args: {{step: {step}, number: {number}}}}}]"
+    )
+
+
 @pytest.mark.parametrize("kind", ["vae", "ar"])
 def test_resuming_in_the_middle_gives_the_weights_of_a_straight_run(
-    kind: str, tmp_path: Path, datasets: Path, tokenizer: Path
+    kind: str, tmp_path: Path, datasets: Path, tokenizer: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
     # 4 batches an epoch: step 3 is inside the first, step 7 inside the second
     config = write_yaml(tmp_path / "config.yaml", TINY_VAE if kind == "vae" else TINY_AR)
@@ -58,11 +68,12 @@ def test_resuming_in_the_middle_gives_the_weights_of_a_straight_run(
     arguments = [f"--config={config}", *options, "--model.optimizer.schedule=cosine", "--data.batch_size=8"]
     straight, resumed, data = tmp_path / "straight", tmp_path / "resumed", datasets / "shapesworld_basic"
     fit(kind, *arguments, *short(7, straight, data))
-    interrupt = "--trainer.callbacks=[{class_path: tests.integration.runs.Interrupt, init_args: {step: 5}}]"
+    halfway = ["--checkpoints.every_n_steps=3", interrupt(5)]
     with pytest.raises(SystemExit):
-        main([kind, "fit", *arguments, *short(7, resumed, data), "--checkpoints.every_n_steps=3", interrupt])
+        main([kind, "fit", *arguments, *short(7, resumed, data), *halfway])
     assert checkpoint(resumed)["global_step"] == 3
     fit(kind, *arguments, *short(7, resumed, data), "--ckpt_path=last")
+    assert not [str(w.message) for w in recwarn if "resum" in str(w.message)], "its order is one number"
     one, two = checkpoint(straight), checkpoint(resumed)
     for key in ("state_dict", "optimizer_states", "lr_schedulers", "ImageTextDataModule"):
         assert_same(one[key], two[key], key)
@@ -71,3 +82,32 @@ def test_resuming_in_the_middle_gives_the_weights_of_a_straight_run(
     straight_rows, resumed_rows = metrics(straight), metrics(resumed)
     for step in range(3, 7):
         assert resumed_rows[step]["train/loss"] == straight_rows[step]["train/loss"]
+
+
+def test_a_terminated_run_says_how_to_go_on_and_exits_as_terminated(
+    tmp_path: Path, datasets: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = write_yaml(tmp_path / "vae.yaml", TINY_VAE)
+    arguments = [f"--config={config}", *short(4, tmp_path / "run", datasets / "shapesworld_basic")]
+    with caplog.at_level(logging.INFO):
+        assert main(["vae", "fit", *arguments, interrupt(2, signal.SIGTERM)]) == 143
+    assert "--ckpt_path last goes on from step 3" in caplog.text
+    fit("vae", *arguments, "--ckpt_path=last")
+    assert checkpoint(tmp_path / "run")["global_step"] == 4
+
+
+def test_a_failed_export_loses_no_training_and_is_made_up_for_by_calling_again(
+    tmp_path: Path, datasets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, run = write_yaml(tmp_path / "vae.yaml", TINY_VAE), tmp_path / "run"
+    arguments = [f"--config={config}", *short(2, run, datasets / "shapesworld_basic"), "--ema.decay=0.5"]
+    run.mkdir()
+    (run / "export").write_text("in the way")
+    assert main(["vae", "fit", *arguments]) == 1
+    assert str(run / "export") in capsys.readouterr().err.splitlines()[-1]
+    assert checkpoint(run)["global_step"] == 2
+    (run / "export").unlink()
+    fit("vae", *arguments, "--ckpt_path=last")
+    (averages,) = (state["averages"] for name, state in checkpoint(run)["callbacks"].items() if "EMA" in name)
+    for name, weight in load_vae(run / "export").named_parameters():
+        assert torch.equal(weight, averages[name]), name

@@ -99,3 +99,35 @@ def test_a_write_that_fails_leaves_the_checkpoint_before(
     with pytest.raises(OSError, match="disk full"):
         fit.fit(Toy(), batches(3))
     assert torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 2
+
+
+@pytest.mark.parametrize("broken", ["net.weight", "loss.mean"])
+def test_a_network_or_loss_that_is_not_finite_stops_the_run_before_it_is_saved(
+    tmp_path: Path, broken: str
+) -> None:
+    class Breaking(Toy):
+        def __init__(self) -> None:
+            super().__init__()
+            self.loss = torch.nn.Module()
+            self.loss.register_buffer("mean", torch.zeros(1))
+
+        def training_step(self, batch, batch_idx):
+            if self.global_step == 3:
+                self.state_dict()[broken].data[0] = torch.nan
+            return self.net.bias.sum()  # finite, whatever happens to the weight
+
+    fit = trainer(tmp_path, Checkpoints(every_n_steps=2, every_minutes=0))
+    with pytest.raises(ValueError, match=rf"{broken} is not finite at step 4, .* good .*last.ckpt;"):
+        fit.fit(Breaking(), batches(4))
+    saved = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
+    assert saved["global_step"] == 2
+    assert all(tensor.isfinite().all() for tensor in saved["state_dict"].values())
+
+
+def test_ranks_agree_about_the_clock_only_where_something_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit, asked = trainer(tmp_path, Checkpoints(), max_steps=12, log_every_n_steps=4), []
+    monkeypatch.setattr(fit.strategy, "broadcast", lambda late: asked.append(fit.global_step) or late)
+    fit.fit(Toy(), batches(12))
+    assert [step for step in asked if step] == [4, 8, 12]

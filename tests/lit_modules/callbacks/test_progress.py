@@ -25,18 +25,19 @@ def test_a_log_file_gets_a_line_now_and_then_and_one_at_the_end(
     assert 4 <= len(lines) < 12
 
 
-def test_speed_and_time_left_follow_the_steps(tmp_path: Path) -> None:
-    fit = trainer(tmp_path, max_steps=100)
+def test_loss_speed_and_time_left_follow_the_steps(tmp_path: Path) -> None:
+    fit, module = trainer(tmp_path, max_steps=100), Toy()
+    module.last_losses["train"] = 0.25  # as logged; a step asks nothing of the device
     line = ProgressLine()
     line._times.extend([(10, 5.0), (20, 10.0)])
-    assert "2.00 steps/s  0:00:50 left" in line._line(fit)
+    assert line._line(fit, module).endswith("loss 0.2500  2.00 steps/s  0:00:50 left")
 
 
 def test_a_time_limit_that_ends_earlier_is_the_time_left(tmp_path: Path) -> None:
     fit = trainer(tmp_path, max_steps=100, max_time={"seconds": 7})
     line = ProgressLine()
     line._times.extend([(10, 5.0), (20, 10.0)])
-    assert line._line(fit).endswith("0:00:07 left")
+    assert line._line(fit, Toy()).endswith("0:00:07 left")
 
 
 def test_a_disabled_line_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
