@@ -1,0 +1,25 @@
+"""Keep memory that tensors on a CPU give back, instead of returning it to the system at once."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+__all__ = ["keep_freed_memory"]
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
+_LARGEST_KEPT = 1 << 30  # bytes; larger blocks are mapped for themselves, as before
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc to reuse freed blocks; returns whether it is there to be told.
+
+    By default it maps every larger tensor anew, and each training step spends a tenth (float32) to a quarter
+    (bfloat16) of its time on page faults. The price: a process keeps the most memory that it ever used.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+    if mallopt is None:
+        return False
+    return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
