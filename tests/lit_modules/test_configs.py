@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -23,13 +24,24 @@ COMPLETE = [
     path
     for kind in ("vae", "ar")
     for path in sorted((CONFIGS / kind).glob("*.yaml"))
-    if not re.match("paper|stage", path.stem)
+    if not re.match("paper|small|stage", path.stem)
 ]
 PLACES = ["--data.root=shards", "--trainer.default_root_dir=run"]
 
 
 def files(*paths: Path) -> list[str]:
     return [f"--config={path}" for path in paths]
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Leaves of a YAML file, by dotted key."""
+    leaves: dict[str, Any] = {}
+    for name, branch in tree.items():
+        if isinstance(branch, dict):
+            leaves |= flat(branch, f"{prefix}{name}.")
+        else:
+            leaves[prefix + name] = branch
+    return leaves
 
 
 class ParsedCLI(SuiteCLI):
@@ -90,6 +102,17 @@ def test_transformers_of_the_paper_are_the_presets(size: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("size", "expected"), [("2b", (4.0, 0.5, 0.97)), ("8b", (3.0, 1.0, 0.97)), ("125m", (3.0, 1.0, 0.97))]
+)
+def test_transformers_of_the_paper_draw_as_the_official_scripts_do(
+    size: str, expected: tuple[float, float, float]
+) -> None:
+    argv = files(CONFIGS / "ar/paper.yaml", SIZES[size], CONFIGS / "ar/stage_1024.yaml")
+    sampling = instantiated("ar", [*argv, *PLACES, "--model.vae=tokenizer"]).model.sampling
+    assert (sampling.guidance, sampling.temperature, sampling.top_p) == expected
+
+
+@pytest.mark.parametrize(
     ("path", "stage"),
     [*((path, "256") for path in TOKENIZERS), (TOKENIZERS[-1], "1024")],
     ids=lambda part: getattr(part, "stem", part),
@@ -99,10 +122,28 @@ def test_tokenizers_of_the_paper_follow_its_recipe(path: Path, stage: str) -> No
     config = instantiated("vae", [*argv, *PLACES])
     vae = config.model.vae
     assert vae.token_stride == config.data.resolution.stride == 16
-    assert config.trainer.num_nodes * config.trainer.devices * config.data.batch_size == 256
+    world = config.trainer.num_nodes * config.trainer.devices
+    assert (world, world * config.data.batch_size) == (32, {"256": 256, "1024": 64}[stage])
+    assert config.trainer.precision == "32-true"
+    assert config.model.optimizer.weight_decay == 0.01
     assert f"d{vae.num_bits}" in path.stem
     assert config.model.loss.gan_start_step == {"256": 50_000, "1024": 0}[stage]
-    assert vae.quantizer.scale_depth_dropout == {"256": 0.0, "1024": 0.5}[stage]
+    assert vae.quantizer.scale_depth_dropout == 0.5
+    assert not vae.quantizer.detach_residual
+
+
+@pytest.mark.parametrize("path", COMPLETE, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_small_recipe_says_what_it_changes(path: Path) -> None:
+    """The shared file comes first, every key below it differs, and all others are taken from it."""
+    change, base = (yaml.safe_load(file.read_text()) for file in (path, path.parent / "small.yaml"))
+    assert next(iter(change)) == "config"
+    assert change.pop("config") == "small.yaml"
+    changed = flat(change)
+    assert not changed.items() & flat(base).items()
+    config = instantiated(path.parent.name, files(path))
+    for key, value in {**flat(base), **changed}.items():
+        got = attrgetter(key)(config)
+        assert (list(got) if isinstance(got, tuple) else got) == value, key
 
 
 def test_the_resolution_is_written_once() -> None:
