@@ -53,7 +53,7 @@ class InfinityPipeline:
         extra: dict[str, Any] | None = None,
     ) -> None:
         check_fit(vae, transformer, resolution)
-        self.vae = vae.eval()
+        self.vae = vae.for_inference()
         self.transformer = transformer.eval()
         self.text = text
         self.text_encoder = build_text_encoder(text)
@@ -114,8 +114,7 @@ class InfinityPipeline:
     ) -> InfinityPipeline:
         """Move the networks to a device; round them to bfloat16 (once and for all).
 
-        In bfloat16 the transformer's linear layers are stored rounded and the tokenizer runs under autocast;
-        logits and features stay float32.
+        In bfloat16 linear layers and convolutions are stored rounded; logits and features stay float32.
         """
         if isinstance(device, torch.dtype):
             device, dtype = None, device
@@ -126,7 +125,8 @@ class InfinityPipeline:
         if dtype == torch.float32 and self.dtype != dtype:
             raise ValueError("the weights were rounded to bfloat16; load the pipeline again for float32")
         if dtype == torch.bfloat16:
-            round_blocks(self.transformer, torch.bfloat16)
+            round_blocks(self.transformer, dtype)
+            self.vae.for_inference(dtype)
             self.dtype = dtype
         if device is not None:
             self.vae.to(device)
@@ -214,8 +214,7 @@ class InfinityPipeline:
     @torch.no_grad()
     def encode(self, images_B3HW: Tensor) -> Tensor:
         """Features (B, D, h, w), not quantized, of images in [-1, 1]."""
-        with self._autocast():
-            return encode_in_parts(self.vae, images_B3HW.to(self.device))
+        return encode_in_parts(self.vae, images_B3HW.to(self.device))
 
     @torch.no_grad()
     def tokenize(self, images_B3HW: Tensor, schedule: ScaleSchedule) -> MultiScaleCodes:
@@ -225,13 +224,7 @@ class InfinityPipeline:
     @torch.no_grad()
     def decode(self, features_BDHW: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] from summed codes."""
-        with self._autocast():
-            images_B3HW = decode_in_parts(self.vae, features_BDHW)
-        return images_B3HW.clamp(-1, 1).add(1).div(2)
-
-    def _autocast(self) -> torch.autocast:
-        reduced = self.dtype != torch.float32
-        return torch.autocast(self.device.type, dtype=self.dtype if reduced else None, enabled=reduced)
+        return decode_in_parts(self.vae, features_BDHW).clamp(-1, 1).add(1).div(2)
 
 
 def _hook(callback: Callable[[ScaleEnd], Any] | None, images: range) -> ScaleHook | None:

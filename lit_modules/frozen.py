@@ -51,7 +51,7 @@ class FrozenEncoders:
     """
 
     def __init__(self, vae: VAE, text: TextEncoder, cache_bytes: int) -> None:
-        self.vae = vae.eval().requires_grad_(False)
+        self.vae = vae.for_inference()
         self.text = text
         self.cache = TensorCache(cache_bytes)
 

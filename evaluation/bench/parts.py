@@ -7,6 +7,7 @@ Every part does the same mathematics as the official code's (which `official_wor
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -18,6 +19,7 @@ from infinity.objectives import ARObjectiveConfig, ar_objective
 from infinity.quantizers.config import QuantizerConfig
 from infinity.sampling.config import SamplingConfig
 from infinity.sampling.generate import generate
+from infinity.sampling.rounding import round_blocks
 from infinity.schedules import ScaleSchedule, paper_schedule
 from infinity.self_correction import SelfCorrectionConfig, self_correct
 from infinity.transformer.config import PRESETS, InfinityConfig
@@ -46,7 +48,17 @@ class Bench:
     def official_size(cls, batch_size: int, bfloat16: bool, device: torch.device) -> Bench:
         """The benchmark at full size, with random weights (the same for every batch size and precision)."""
         vae, model = _official_models(device)
-        return cls(vae, model, batch_size, bfloat16, device)
+        dtype = torch.bfloat16 if bfloat16 else torch.float32
+        return cls(deepcopy(vae).for_inference(dtype), model, batch_size, bfloat16, device)
+
+    @cached_property
+    def sampler(self) -> Infinity:
+        """The transformer as pipelines keep it: rounded, where they run in bfloat16."""
+        if not self.bfloat16:
+            return self.model
+        model = deepcopy(self.model)
+        round_blocks(model, torch.bfloat16)
+        return model
 
     @cached_property
     def schedule(self) -> ScaleSchedule:
@@ -67,10 +79,10 @@ class Bench:
         return self._random(self.batch_size, self.vae.config.num_bits, *self.schedule.final)
 
     def encode(self) -> Callable[[], Any]:
-        return self.frozen(lambda: self.vae.encode(self.images))
+        return torch.no_grad()(lambda: self.vae.encode(self.images))
 
     def decode(self) -> Callable[[], Any]:
-        return self.frozen(lambda: self.vae.decode(self.features))
+        return torch.no_grad()(lambda: self.vae.decode(self.features))
 
     def correct(self) -> Callable[[], Any]:
         generator = torch.Generator().manual_seed(0)
@@ -123,20 +135,11 @@ class Bench:
 
         def work() -> None:
             generators = [torch.Generator().manual_seed(i) for i in range(self.batch_size)]
-            drawn = generate(self.model.eval(), self.text, self.schedule, config, generators=generators)
+            drawn = generate(self.sampler.eval(), self.text, self.schedule, config, generators=generators)
             if decoded:
                 self.vae.decode(drawn.features_BDHW)
 
-        return self.frozen(work)
-
-    def frozen(self, work: Callable[[], Any]) -> Callable[[], Any]:
-        """Run without gradients, at the benchmark's precision."""
-
-        def run() -> Any:
-            with torch.no_grad(), self._autocast():
-                return work()
-
-        return run
+        return torch.no_grad()(work)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
@@ -151,7 +154,7 @@ def _official_models(device: torch.device) -> tuple[VAE, Infinity]:
     sizes = {"token_bits": _NUM_BITS, "text_width": _TEXT_WIDTH, "text_max_len": 512, "drop_path": 0.0}
     config = InfinityConfig(**{**PRESETS["125M"], **sizes})
     vae = VAE(VAEConfig(quantizer=QuantizerConfig(kind="bsq", num_bits=_NUM_BITS)))
-    return vae.eval().to(device), Infinity(config).to(device)
+    return vae.to(device), Infinity(config).to(device)
 
 
 MakeBench = Callable[[int, bool, torch.device], Bench]

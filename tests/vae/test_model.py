@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -58,6 +59,8 @@ def test_bits_alone_decode_to_the_reconstruction(kind: Any) -> None:
         )
         tokenized = vae.tokenize(x, SQUARE)
     assert all(torch.equal(a, b) for a, b in zip(tokenized.bits, codes.bits, strict=True))
+    assert torch.equal(tokenized.features_BDHW, codes.features_BDHW)
+    assert tokenized.losses == {}, "nobody reads them, and an entropy can cost more than the rest"
 
 
 def test_detokenized_images_are_clamped_and_reconstructions_are_not() -> None:
@@ -160,3 +163,19 @@ def test_the_last_layer_is_the_one_that_paints() -> None:
     (grad,) = torch.autograd.grad(recon.sum(), vae.last_layer)
     assert grad.abs().sum() > 0
     assert vae.last_layer is vae.decoder.conv_out.weight
+
+
+def test_inference_in_another_layout_and_precision_stays_close() -> None:
+    torch.manual_seed(0)
+    vae = VAE(VAEConfig(quantizer=QuantizerConfig(num_bits=8), base_channels=32, num_res_blocks=1)).eval()
+    images_B3HW = torch.rand(2, 3, 32, 32) * 2 - 1
+    features_BDHW = torch.randn(2, 8, 2, 2)
+    with torch.no_grad():
+        encoded, decoded = vae.encode(images_B3HW), vae.decode(features_BDHW)
+        fast = deepcopy(vae).for_inference()
+        torch.testing.assert_close(fast.encode(images_B3HW), encoded, **TOL[torch.float32])
+        torch.testing.assert_close(fast.decode(features_BDHW), decoded, **TOL[torch.float32])
+        rounded = deepcopy(vae).for_inference(torch.bfloat16)
+        assert rounded.decode(features_BDHW).dtype == rounded.encode(images_B3HW).dtype == torch.float32
+        mse = (rounded.decode(features_BDHW) - decoded).div(2).square().mean()
+        assert -10 * mse.log10() >= 45  # dB, for images in [-1, 1]
