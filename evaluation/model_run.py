@@ -13,16 +13,21 @@ import numpy as np
 import torch
 
 from evaluation.features import FeatureExtractor
-from evaluation.reconstruction import evaluate_reconstruction
+from evaluation.metrics.bits import BitCounts
+from evaluation.reconstruction import ReconstructionScores, batches_by_size
 from evaluation.results import MetricValue
 from evaluation.shapeseval.baselines import ground_truth_images, shuffled_prompts
 from evaluation.shapeseval.results import ShapesEvalResult
 from evaluation.shapeseval.runner import run_shapeseval, select_prompts
 from evaluation.shapeseval.world import Prompt, load_prompts
 from evaluation.shard_images import read_shard_images
-from infinity.pipeline import InfinityPipeline, image_seed, to_uint8
+from infinity.images import to_uint8
+from infinity.pipeline import InfinityPipeline
+from infinity.seeds import image_seed
 
-__all__ = ["ModelRun", "ModelScores", "Reconstructions", "read_split"]
+__all__ = ["ModelRun", "ModelScores", "read_split"]
+
+_NUM_SHOWN = 24  # pairs of every size that are kept for a report
 
 Report = Callable[[str, int, int], Any]
 """Called as ``progress(what, done, total)``."""
@@ -33,24 +38,16 @@ def _silent(what: str, done: int, total: int) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reconstructions:
-    """Held-out images of one size and what the tokenizer makes of them: RGB uint8 (N, H, W, 3)."""
-
-    originals: np.ndarray
-    recons: np.ndarray
-    bits: tuple[np.ndarray, ...]  # per scale: bool (N, D, h_k, w_k)
-
-
-@dataclass(frozen=True, kw_only=True)
 class ModelScores:
     """Everything that one run measured."""
 
-    reconstructions: tuple[Reconstructions, ...]  # one per image size
+    reconstructions: tuple[ReconstructionScores, ...]  # one per image size
+    num_images_left_out: int  # held-out images whose size the model has no schedule for
     metrics: tuple[MetricValue, ...]
     arms: Mapping[str, ShapesEvalResult]  # samples, ground truth, reconstructions, shuffled prompts
     samples: Mapping[str, list[np.ndarray]]  # by prompt id
     prompts: tuple[Prompt, ...]
-    num_left_out: int  # prompts whose aspect ratio the model has no schedule for
+    num_prompts_left_out: int  # likewise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +80,11 @@ class ModelRun:
 
     def __call__(self, progress: Report = _silent) -> ModelScores:
         """Measure; about a minute for a small model on a CPU."""
-        reconstructions = tuple(self._reconstruct_split("val", progress))
-        metrics: list[MetricValue] = []
-        for group in reconstructions:
-            metrics += evaluate_reconstruction(group.originals, group.recons, group.bits, self.extractor)
+        reconstructions, num_images_left_out = self._reconstruct_split("val", progress)
+        metrics = [metric for scores in reconstructions for metric in scores.metrics()]
         every_prompt = select_prompts(load_prompts(self.data), splits=self.splits)
         truth = ground_truth_images(self.data, every_prompt)
-        prompts = tuple(prompt for prompt in every_prompt if self._ratio(truth[prompt.id][0]) is not None)
+        prompts = tuple(prompt for prompt in every_prompt if self.ratio_of(truth[prompt.id][0]) is not None)
         truth = {prompt.id: truth[prompt.id] for prompt in prompts}
         rebuilt = self._reconstruct_by_prompt(truth, progress)
         samples = self._sample(prompts, truth, progress)
@@ -103,30 +98,40 @@ class ModelRun:
             metrics += result.metrics()
         return ModelScores(
             reconstructions=reconstructions,
+            num_images_left_out=num_images_left_out,
             metrics=tuple(metrics),
             arms=arms,
             samples=samples,
             prompts=prompts,
-            num_left_out=len(every_prompt) - len(prompts),
+            num_prompts_left_out=len(every_prompt) - len(prompts),
         )
 
-    def _reconstruct_split(self, split: str, progress: Report) -> Iterator[Reconstructions]:
-        by_size: dict[tuple[int, ...], list[np.ndarray]] = defaultdict(list)
-        for image in read_split(self.data, split, self.num_reconstructions):
-            by_size[image.shape].append(image)
-        known = [images for images in by_size.values() if self._ratio(images[0]) is not None]
-        if not known:
+    def _reconstruct_split(
+        self, split: str, progress: Report
+    ) -> tuple[tuple[ReconstructionScores, ...], int]:
+        """Scores by image size, and the number of images that the model has no schedule for."""
+        by_size: dict[tuple[int, ...], ReconstructionScores] = {}
+        done = num_left_out = 0
+        for originals in batches_by_size(
+            read_split(self.data, split, self.num_reconstructions), self.batch_size
+        ):
+            if self.ratio_of(originals[0]) is None:
+                num_left_out += len(originals)
+                continue
+            recons, bits = self._reconstruct(originals)
+            scores = by_size.setdefault(originals.shape[1:], ReconstructionScores(self.extractor, _NUM_SHOWN))
+            scores.add(originals, recons)
+            scores.add_bits([BitCounts.of(scale) for scale in bits])
+            done += len(originals)
+            progress("reconstruct", done, self.num_reconstructions)
+        if not by_size:
             resolution = self.pipeline.resolution
             sizes = {"{}x{}".format(*resolution.image_size(ratio)) for ratio in resolution.aspect_ratios}
             raise ValueError(
                 f"{self.data} holds no image of the model's size ({' or '.join(sorted(sizes))}); "
                 "take the data set that it was trained on"
             )
-        for images in known:
-            originals = np.stack(images)
-            recons, bits = self._reconstruct(originals)
-            progress("reconstruct", len(images), self.num_reconstructions)
-            yield Reconstructions(originals=originals, recons=recons, bits=bits)
+        return tuple(by_size.values()), num_left_out
 
     def _reconstruct_by_prompt(
         self, images_by_prompt: Mapping[str, Sequence[np.ndarray]], progress: Report
@@ -136,31 +141,33 @@ class ModelRun:
             for image in images:
                 by_size[image.shape].append((prompt_id, image))
         rebuilt: dict[str, list[np.ndarray]] = {prompt_id: [] for prompt_id in images_by_prompt}
+        done, total = 0, sum(map(len, images_by_prompt.values()))
         for group in by_size.values():
-            recons, _ = self._reconstruct(np.stack([image for _, image in group]))
-            for (prompt_id, _), recon in zip(group, recons, strict=True):
-                rebuilt[prompt_id].append(recon)
-            progress("reconstruct", len(group), sum(map(len, images_by_prompt.values())))
+            for start in range(0, len(group), self.batch_size):
+                batch = group[start : start + self.batch_size]
+                recons, _ = self._reconstruct(np.stack([image for _, image in batch]))
+                for (prompt_id, _), recon in zip(batch, recons, strict=True):
+                    rebuilt[prompt_id].append(recon)
+                done += len(batch)
+                progress("reconstruct the ground truth", done, total)
         return rebuilt
 
-    def _reconstruct(self, originals_NHW3: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-        schedule = self.pipeline.schedule(self._ratio(originals_NHW3[0]))
-        recons, bits = [], []
-        for start in range(0, len(originals_NHW3), self.batch_size):
-            batch = torch.from_numpy(originals_NHW3[start : start + self.batch_size])
-            images_B3HW = batch.permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
-            codes = self.pipeline.tokenize(images_B3HW, schedule)
-            recons.append(to_uint8(self.pipeline.decode(codes.features_BDHW)))
-            bits.append(codes.bits)
-        per_scale = tuple(torch.cat(scale).numpy() for scale in zip(*bits, strict=True))
-        return np.concatenate(recons), per_scale
+    def _reconstruct(self, originals_NHW3: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        """A batch through the tokenizer and back (RGB uint8), and its bits per scale (bool (N, D, h, w))."""
+        schedule = self.pipeline.schedule(self.ratio_of(originals_NHW3[0]))
+        images_BHW3 = torch.from_numpy(originals_NHW3)
+        images_B3HW = images_BHW3.permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
+        codes = self.pipeline.tokenize(images_B3HW, schedule)
+        return to_uint8(self.pipeline.decode(codes.features_BDHW)), [
+            bits.cpu().numpy() for bits in codes.bits
+        ]
 
     def _sample(
         self, prompts: Sequence[Prompt], truth: Mapping[str, Sequence[np.ndarray]], progress: Report
     ) -> dict[str, list[np.ndarray]]:
         by_ratio: dict[float, list[tuple[Prompt, int]]] = defaultdict(list)
         for number, prompt in enumerate(prompts):
-            ratio = self._ratio(truth[prompt.id][0])
+            ratio = self.ratio_of(truth[prompt.id][0])
             assert ratio is not None
             by_ratio[ratio] += [
                 (prompt, number * self.images_per_prompt + k) for k in range(self.images_per_prompt)
@@ -184,7 +191,7 @@ class ModelRun:
             done += len(jobs)
         return drawn
 
-    def _ratio(self, image_HW3: np.ndarray) -> float | None:
+    def ratio_of(self, image_HW3: np.ndarray) -> float | None:
         """The model's aspect ratio whose images have this size; None if there is none."""
         resolution = self.pipeline.resolution
         sizes = {resolution.image_size(ratio): ratio for ratio in resolution.aspect_ratios}

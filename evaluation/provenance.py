@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
 import torch
 
-__all__ = ["Provenance", "collect_provenance", "merge_provenance", "sha256_of"]
+__all__ = ["Provenance", "collect_provenance", "merge_provenance", "sha256_of", "sha256_of_pixels"]
 
 _LIBRARIES = (
     "infinity-suite",
@@ -41,6 +42,11 @@ class Provenance:
     seeds: Mapping[str, int] = field(default_factory=dict)
     checkpoints: Mapping[str, str] = field(default_factory=dict)  # sha256 by name
     data: Mapping[str, str] = field(default_factory=dict)  # fingerprint or sha256 by name
+
+    @property
+    def short_sha(self) -> str:
+        """For headings; a merged result has several."""
+        return ", ".join(sha if " " in sha else sha[:10] for sha in self.git_sha.split(", "))
 
 
 def collect_provenance(
@@ -98,6 +104,11 @@ def merge_provenance(parts: Sequence[Provenance]) -> Provenance:
     )
 
 
+def sha256_of_pixels(image: np.ndarray) -> str:
+    """Hash of an image's pixels (uint8), whatever file they come from."""
+    return hashlib.sha256(image.tobytes()).hexdigest()
+
+
 def sha256_of(path: str | Path) -> str:
     """Hash of a file; of a directory, the hash of its files' names and hashes."""
     path = Path(path)
@@ -115,9 +126,12 @@ def _git_state(root: Path) -> tuple[str, bool | None]:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
+        top = Path(git("rev-parse", "--show-toplevel"))
+        if top.resolve() == root:  # a project around an installed copy says nothing about it
+            return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.SubprocessError):
-        return "unknown (no git checkout)", None
+        pass
+    return "unknown (no git checkout)", None
 
 
 def _versions() -> dict[str, str]:

@@ -2,81 +2,130 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from evaluation.features import FeatureExtractor
 from evaluation.intervals import bootstrap_mean
-from evaluation.metrics.bits import MIN_SHARE, bit_usage
-from evaluation.metrics.frechet import frechet_distance
+from evaluation.metrics.bits import MAX_CODES, MIN_SHARE, BitCounts
+from evaluation.metrics.frechet import RunningFrechet
 from evaluation.metrics.image_pairs import PSNR_CAP, psnr_per_image, ssim_per_image
 from evaluation.results import MetricValue, Table
 
-__all__ = ["bit_table", "evaluate_reconstruction"]
+__all__ = ["ReconstructionScores", "batches_by_size"]
 
 _STAND_IN = "stand-in features, so not a published rFID; comparable only under this very id"
 
 
-def evaluate_reconstruction(
-    originals_NHW3: np.ndarray,
-    reconstructions_NHW3: np.ndarray,
-    bits_per_scale: Sequence[np.ndarray] = (),
-    extractor: FeatureExtractor | None = None,
-) -> list[MetricValue]:
-    """PSNR, SSIM, rFID (with an extractor) and the use of bits (with bits).
+class ReconstructionScores:
+    """PSNR, SSIM, rFID and the use of bits over images of one size that come in batches.
+
+    Beside two numbers an image, whose means get intervals, memory stops growing: 50,000 images take no more
+    than a few thousand.
 
     Args:
-        originals_NHW3: RGB uint8, cropped and resized as the tokenizer saw them: they are the reference too.
-        reconstructions_NHW3: RGB uint8 of the same shape.
-        bits_per_scale: bool (N, D, h_k, w_k) for every scale, coarse to fine.
-        extractor: features for rFID; its id becomes part of the metric's.
+        extractor: features for rFID; its id becomes part of the metric's. No rFID without it.
+        num_shown: how many of the first pairs `shown` keeps, for a report.
     """
-    num, height, width, _ = originals_NHW3.shape
-    size = f"{width}px" if height == width else f"{width}x{height}px"
-    psnr = psnr_per_image(originals_NHW3, reconstructions_NHW3)
-    identical = int((psnr >= PSNR_CAP).sum())
-    metrics = [
-        _mean(
-            f"psnr[{size}]", psnr, f"{identical} identical images count {PSNR_CAP:.0f}" if identical else ""
-        ),
-        _mean(f"ssim[gauss11,{size}]", ssim_per_image(originals_NHW3, reconstructions_NHW3)),
-    ]
-    if extractor is not None:
-        metrics.append(
-            MetricValue(
-                id=f"rfid[{extractor.id},{size},N={num}]",
-                value=frechet_distance(extractor(originals_NHW3), extractor(reconstructions_NHW3)),
-                direction="lower",
-                n=num,
-                note=_STAND_IN if extractor.is_stand_in else "",
+
+    def __init__(self, extractor: FeatureExtractor | None = None, num_shown: int = 0) -> None:
+        self.shown: list[tuple[np.ndarray, np.ndarray]] = []
+        self._num_shown = num_shown
+        self._extractor = extractor
+        self._shape: tuple[int, ...] = ()
+        self._psnr: list[np.ndarray] = []
+        self._ssim: list[np.ndarray] = []
+        self._frechet = RunningFrechet()
+        self._bits: list[BitCounts] = []
+
+    def add(self, originals_NHW3: np.ndarray, recons_NHW3: np.ndarray) -> None:
+        """Score a batch.
+
+        Args:
+            originals_NHW3: RGB uint8, cropped and resized as the tokenizer saw them: they are the reference
+                too.
+            recons_NHW3: RGB uint8 of the same shape.
+        """
+        shape = originals_NHW3.shape[1:]
+        if self._shape not in ((), shape):
+            raise ValueError(f"images to score together must have one size, got {self._shape} and {shape}")
+        self._shape = shape
+        self._psnr.append(psnr_per_image(originals_NHW3, recons_NHW3))
+        self._ssim.append(ssim_per_image(originals_NHW3, recons_NHW3))
+        if self._extractor is not None:
+            self._frechet.add(self._extractor(originals_NHW3), self._extractor(recons_NHW3))
+        room = self._num_shown - len(self.shown)
+        self.shown += zip(originals_NHW3[:room], recons_NHW3[:room], strict=True)
+
+    def add_bits(self, per_scale: Sequence[BitCounts]) -> None:
+        """Count the bits of a batch, coarse to fine."""
+        old = self._bits
+        self._bits = [a + b for a, b in zip(old, per_scale, strict=True)] if old else list(per_scale)
+
+    @property
+    def num_images(self) -> int:
+        return sum(map(len, self._psnr))
+
+    @property
+    def size(self) -> str:
+        """As metric ids name it."""
+        height, width, _ = self._shape
+        return f"{width}px" if height == width else f"{width}x{height}px"
+
+    def metrics(self) -> list[MetricValue]:
+        """All scores so far; rFID from two images on."""
+        psnr, ssim = np.concatenate(self._psnr), np.concatenate(self._ssim)
+        num, size = self.num_images, self.size
+        identical = int((psnr >= PSNR_CAP).sum())
+        note = f"{identical} identical images count {PSNR_CAP:.0f}" if identical else ""
+        metrics = [_mean(f"psnr[{size}]", psnr, note), _mean(f"ssim[gauss11,{size}]", ssim)]
+        if self._extractor is not None and num > 1:
+            metrics.append(
+                MetricValue(
+                    id=f"rfid[{self._extractor.id},{size},N={num}]",
+                    value=self._frechet.distance(),
+                    direction="lower",
+                    n=num,
+                    note=_STAND_IN if self._extractor.is_stand_in else "",
+                )
             )
-        )
-    for scale, bits in enumerate(bits_per_scale, start=1):
-        usage = bit_usage(bits)
-        for name, value in (
-            (f"bit_usage[min={MIN_SHARE},{size}]", usage.usage),
-            (f"bit_entropy[{size}]", usage.entropy),
-        ):
-            metric_id = f"{name}/scale_{scale:02d}"
-            metrics.append(MetricValue(id=metric_id, value=value, direction="higher", n=num))
-    return metrics
+        for scale, counts in enumerate(self._bits, start=1):
+            for name, value in (
+                (f"bit_usage[min={MIN_SHARE},{size}]", counts.usage.usage),
+                (f"bit_entropy[{size}]", counts.usage.entropy),
+            ):
+                metric_id = f"{name}/scale_{scale:02d}"
+                metrics.append(
+                    MetricValue(id=metric_id, value=value, direction="higher", n=counts.num_images)
+                )
+        return metrics
+
+    def tables(self) -> dict[str, Table]:
+        """The use of bits per scale, for people; none without bits."""
+        rows = []
+        for scale, counts in enumerate(self._bits, start=1):
+            grid = "{} x {}".format(*counts.grid)
+            rows.append((scale, grid, counts.num_bits, *counts.usage))
+        distinct = f"distinct codes, of possible (in the first {MAX_CODES})"
+        columns = ("scale", "size", "bits", "bits used", "entropy of a bit", distinct)
+        return {f"bits_per_scale_at_{self.size}": Table(columns=columns, rows=tuple(rows))} if rows else {}
 
 
-def bit_table(bits_per_scale: Sequence[np.ndarray]) -> Table:
-    """The same per scale, for people."""
-    rows = []
-    for scale, bits in enumerate(bits_per_scale, start=1):
-        usage = bit_usage(bits)
-        size = f"{bits.shape[2]} x {bits.shape[3]}"
-        rows.append((scale, size, bits.shape[1], usage.usage, usage.entropy, usage.distinct))
-    columns = ("scale", "size", "bits", "bits used", "entropy of a bit", "distinct codes, of possible")
-    return Table(columns=columns, rows=tuple(rows))
+def batches_by_size(images: Iterable[np.ndarray], batch_size: int) -> Iterator[np.ndarray]:
+    """Stack images of one shape, in their order, as soon as there are enough; at the end, the rest."""
+    waiting: dict[tuple[int, ...], list[np.ndarray]] = defaultdict(list)
+    for image in images:
+        waiting[image.shape].append(image)
+        if len(waiting[image.shape]) == batch_size:
+            yield np.stack(waiting.pop(image.shape))
+    yield from map(np.stack, waiting.values())
 
 
 def _mean(metric_id: str, values: np.ndarray, note: str = "") -> MetricValue:
     mean = bootstrap_mean(values)
-    ci95 = (mean.low, mean.high)
+    ci95 = (mean.low, mean.high) if len(values) > 1 else None
     return MetricValue(
         id=metric_id, value=mean.value, direction="higher", n=len(values), ci95=ci95, note=note
     )

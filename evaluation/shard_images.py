@@ -21,9 +21,12 @@ def read_shard_images(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Images of a split in the shards' order, RGB uint8 (H, W, 3), by sample key; only `keys` if given."""
     for shard in sorted((Path(data) / split).glob("*.tar")):
-        with tarfile.open(shard) as tar:
-            for member in tar:
-                name = PurePath(member.name)
-                is_wanted = name.suffix in _IMAGES and (keys is None or name.stem in keys)
-                if is_wanted and (file := tar.extractfile(member)):
-                    yield name.stem, decode_image(io.BytesIO(file.read()))
+        try:
+            with tarfile.open(shard) as tar:
+                for member in tar:
+                    name = PurePath(member.name)
+                    is_wanted = name.suffix in _IMAGES and (keys is None or name.stem in keys)
+                    if is_wanted and (file := tar.extractfile(member)):
+                        yield name.stem, decode_image(io.BytesIO(file.read()), f"{name} in {shard}")
+        except tarfile.TarError as error:
+            raise ValueError(f"{shard} is no whole tar file ({error}); make the data set again") from error

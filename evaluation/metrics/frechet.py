@@ -1,4 +1,4 @@
-"""Fréchet distance between Gaussians fitted to two sets of features, in float64 (evaluation.md section 1).
+"""Fréchet distance between Gaussians fitted to two sets of features, in float64 (FID, arXiv 1706.08500).
 
 ``|mu1 - mu2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)`` with covariances over N - 1. The last trace comes from
 symmetric eigenvalues, or, where a set has fewer samples than features, from the nuclear norm of the product
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["FeatureStatistics", "frechet_distance", "frechet_distance_of_moments"]
+__all__ = ["FeatureStatistics", "RunningFrechet", "frechet_distance", "frechet_distance_of_moments"]
 
 
 def frechet_distance(features_ND: np.ndarray, others_MD: np.ndarray) -> float:
@@ -64,6 +64,46 @@ class FeatureStatistics:
     @property
     def covariance(self) -> np.ndarray:
         return self.scatter / (self.num - 1)
+
+
+class RunningFrechet:
+    """Distance between two sets of features that grow together, in memory that stops growing.
+
+    Features are kept whole until there are as many as they are wide (below that only whole sets give the
+    exact distance), and as moments from then on.
+    """
+
+    def __init__(self) -> None:
+        self._whole: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+        self._moments: list[FeatureStatistics] = []
+
+    def add(self, features_ND: np.ndarray, others_ND: np.ndarray) -> None:
+        """Add as many features to both sets."""
+        if features_ND.shape != others_ND.shape or features_ND.ndim != 2:
+            raise ValueError(
+                f"expected two arrays (N, D) of one shape, got {features_ND.shape} and {others_ND.shape}"
+            )
+        for whole, features in zip(self._whole, (features_ND, others_ND), strict=True):
+            whole.append(features)
+        if sum(map(len, self._whole[0])) >= features_ND.shape[1]:
+            self._fold()
+
+    def distance(self) -> float:
+        """The distance between what was added so far."""
+        if not self._moments:
+            return frechet_distance(*map(np.concatenate, self._whole))
+        if self._whole[0]:
+            self._fold()
+        return frechet_distance_of_moments(*self._moments)
+
+    def _fold(self) -> None:
+        parts = [FeatureStatistics.of(np.concatenate(whole)) for whole in self._whole]
+        self._moments = (
+            [total + part for total, part in zip(self._moments, parts, strict=True)]
+            if self._moments
+            else parts
+        )
+        self._whole = ([], [])
 
 
 def _centred(features_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from evaluation.reports.content import Grid, PaperNumber, ReportContent, Strip, Tile
-from evaluation.reports.grids import reconstruction_pairs, sample_grids
-from evaluation.reports.history import load_history
+from evaluation.reports.grids import sample_grids
+from evaluation.reports.history import load_histories, load_history
 from evaluation.reports.write import write_report
 
 __all__ = [
@@ -13,8 +13,8 @@ __all__ = [
     "ReportContent",
     "Strip",
     "Tile",
+    "load_histories",
     "load_history",
-    "reconstruction_pairs",
     "sample_grids",
     "write_report",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 from evaluation.reports.content import Grid, Tile
 from evaluation.shapeseval.results import ScoredImage, ShapesEvalResult
 
-__all__ = ["reconstruction_pairs", "sample_grids"]
+__all__ = ["sample_grids"]
 
 
 def sample_grids(
@@ -45,13 +45,6 @@ def sample_grids(
             tiles=tuple(_tile(images[index], images_by_prompt) for index in chosen),
         ),
     )
-
-
-def reconstruction_pairs(
-    originals_NHW3: np.ndarray, reconstructions_NHW3: np.ndarray, num: int = 12
-) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-    """The first `num` pairs."""
-    return tuple(zip(originals_NHW3[:num], reconstructions_NHW3[:num], strict=True))
 
 
 def _tile(image: ScoredImage, images_by_prompt: Mapping[str, Sequence[np.ndarray]]) -> Tile:

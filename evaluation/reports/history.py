@@ -5,9 +5,18 @@ from __future__ import annotations
 import csv
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["load_history"]
+__all__ = ["load_histories", "load_history"]
+
+
+def load_histories(folders: Mapping[str, Path]) -> dict[str, list[tuple[int, float]]]:
+    """Curves of several folders, each under the name of its folder ("" for none)."""
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for name, folder in folders.items():
+        curves |= load_history(folder, f"{name}/" if name else "")
+    return curves
 
 
 def load_history(path: str | Path, prefix: str = "") -> dict[str, list[tuple[int, float]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evaluation.features import INCEPTION_SHA256
 from evaluation.results import MetricValue
 from evaluation.shapeseval.results import VERIFIER_VERSION
 
@@ -51,8 +52,8 @@ def label_of(metric: MetricValue) -> str:
         task = "" if group == ["overall"] else f"{words(group[-1])}, "
         return f"{arm}: {task}prompts {words(split)}"
     if name == "rfid":
-        kind = "rFID" if "inception" in metric.id else "Fréchet distance, stand-in features"
-        return f"Reconstruction {kind}"
+        published = metric.id.startswith(f"rfid[inception-{INCEPTION_SHA256},")
+        return f"Reconstruction {'rFID' if published else 'Fréchet distance, stand-in features'}"
     return _LABELS.get(name, words(name)) + (f", {words(tail)}" if tail else "")
 
 

@@ -141,7 +141,7 @@ class ShapesEvalResult:
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> dict[str, ShapesEvalResult]:
-        """Results by arm."""
+        """Results by arm; a report shows one benchmark, so an arm has the same knobs in all rows."""
         arms: dict[tuple[str, str], list[ScoredImage]] = {}
         for row in rows:
             verdict = Verdict(
@@ -154,6 +154,9 @@ class ShapesEvalResult:
             prompt = Prompt.from_dict(row["metadata"])
             image = ScoredImage(prompt=prompt, index=row["image"], sha256=row["sha256"], verdict=verdict)
             arms.setdefault((row["arm"], row["knobs"]), []).append(image)
+        if len({arm for arm, _ in arms}) < len(arms):
+            listed = " and ".join(sorted({knobs for _, knobs in arms}))
+            raise ValueError(f"one report shows one ShapesEval, got {listed}; report these runs one by one")
         return {arm: cls(arm=arm, knobs=knobs, images=tuple(images)) for (arm, knobs), images in arms.items()}
 
     def _of(self, split: str) -> list[ScoredImage]:

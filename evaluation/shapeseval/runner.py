@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from evaluation.provenance import sha256_of_pixels
 from evaluation.shapeseval.results import LENIENT, ScoredImage, ShapesEvalResult
 from evaluation.shapeseval.verify import verify_images
 from evaluation.shapeseval.world import Prompt, World, load_prompts
@@ -20,6 +20,8 @@ def select_prompts(
     prompts: Sequence[Prompt], *, splits: Sequence[str] = ("id", "ood"), per_task: int | None = None
 ) -> list[Prompt]:
     """Prompts of some splits, at most the first `per_task` of every task and level."""
+    if per_task is not None and per_task < 1:
+        raise ValueError(f"per_task must be at least 1, got {per_task}")
     known = sorted({prompt.split for prompt in prompts})
     if unknown := sorted(set(splits) - set(known)):
         raise ValueError(f"no prompts of split {', '.join(unknown)}; there are {', '.join(known)}")
@@ -50,8 +52,8 @@ def run_shapeseval(
         arm: what the images are, see :class:`ShapesEvalResult`.
         strict: refuse extra objects; otherwise GenEval's rule (another metric id).
     """
-    world = World.load(world_dir)
-    prompts = load_prompts(world_dir) if prompts is None else prompts
+    world, everything = World.load(world_dir), load_prompts(world_dir)
+    prompts = everything if prompts is None else prompts
     missing = [prompt.id for prompt in prompts if not len(images_by_prompt.get(prompt.id, ()))]
     if missing:
         raise ValueError(
@@ -65,7 +67,11 @@ def run_shapeseval(
     verdicts = verify_images((image for _, _, image in jobs), asked, world, strict=strict)
     images = []
     for (prompt, index, image), verdict in zip(jobs, verdicts, strict=True):
-        digest = hashlib.sha256(image.tobytes()).hexdigest()
+        digest = sha256_of_pixels(image)
         images.append(ScoredImage(prompt=prompt, index=index, sha256=digest, verdict=verdict))
-    knobs = f"{world.tier},{world.size}px" + ("" if strict else f",{LENIENT}")
-    return ShapesEvalResult(knobs=knobs, arm=arm, images=tuple(images))
+    knobs = [world.tier, f"{world.size}px", *([] if strict else [LENIENT])]
+    splits = {prompt.split for prompt in prompts}
+    num_asked = sum(prompt.split in splits for prompt in everything)
+    if len(prompts) < num_asked:  # scores of a part do not compare with those of the whole
+        knobs.append(f"prompts={len(prompts)}of{num_asked}")
+    return ShapesEvalResult(knobs=",".join(knobs), arm=arm, images=tuple(images))

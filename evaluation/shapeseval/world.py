@@ -7,13 +7,14 @@ makes a benchmark.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from evaluation.json_files import parse_json_lines, read_json
 
 __all__ = ["Outline", "Prompt", "Query", "World", "load_prompts", "parse_prompts"]
 
@@ -67,7 +68,7 @@ class World:
             raise ValueError(
                 f"no world.json in {root}; make a ShapesWorld data set there first (`make data`)"
             )
-        return cls.from_dict(json.loads(path.read_text()))
+        return cls.from_dict(read_json(path))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,12 +153,15 @@ def load_prompts(root: str | Path) -> list[Prompt]:
     path = Path(root) / "prompts.jsonl"
     if not path.is_file():
         raise ValueError(f"no prompts.jsonl in {root}; make a ShapesWorld data set there first (`make data`)")
-    return parse_prompts(path.read_text())
+    return parse_prompts(path.read_text(encoding="utf-8"), str(path))
 
 
-def parse_prompts(text: str) -> list[Prompt]:
-    """Parse the lines of a ``prompts.jsonl``."""
-    prompts = [Prompt.from_dict(json.loads(line)) for line in text.splitlines() if line.strip()]
+def parse_prompts(text: str, name: str = "prompts.jsonl") -> list[Prompt]:
+    """Parse the lines of a ``prompts.jsonl``; `name` is the file for errors."""
+    try:
+        prompts = [Prompt.from_dict(fields) for fields in parse_json_lines(text, name)]
+    except KeyError as error:
+        raise ValueError(f"a prompt of {name} lacks {error}; make the data set again") from error
     if len({prompt.id for prompt in prompts}) != len(prompts):
-        raise ValueError("prompts.jsonl must not use an id twice; make the data set again")
+        raise ValueError(f"{name} must not use an id twice; make the data set again")
     return prompts

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,48 @@ def test_reconstruction_and_report_follow(
     text = (page / "report.html").read_text()
     for words in ("<h1>Both</h1>", "Reconstruction PSNR", "vae/loss", "The first ones", "What goes wrong"):
         assert words in text
+    assert Result.load(tokenizer).provenance.data.keys() == {"manifest", "pixels of all pairs", "bits"}
     assert len(Result.load(page).metrics) == sum(len(Result.load(one).metrics) for one in (scores, tokenizer))
+
+
+def test_a_part_of_the_prompts_can_be_scored_from_a_folder_with_all_images(
+    world_dir: Path, samples: Path, tmp_path: Path
+) -> None:
+    arguments = ["shapeseval", "--world", str(world_dir), "--images", str(samples), "--output"]
+    main([*arguments, str(tmp_path / "id"), "--splits", "id"])
+    main([*arguments, str(tmp_path / "few"), "--splits", "id", "--per-task", "1"])
+    whole, few = Result.load(tmp_path / "id"), Result.load(tmp_path / "few")
+    assert whole["shapeseval[basic,64px,verifier=1]/id/overall"].n == 24
+    assert not any("/ood/" in metric.id for metric in whole.metrics)
+    assert few["shapeseval[basic,64px,prompts=6of24,verifier=1]/id/overall"].n == 6
+
+
+def test_a_report_is_not_written_over_one_of_its_runs(pairs: Path, tmp_path: Path) -> None:
+    main(["reconstruction", "--images", str(pairs), "--output", str(tmp_path / "run")])
+    before = (tmp_path / "run" / "result.json").read_bytes()
+    with pytest.raises(SystemExit, match="is one of the runs to report"):
+        main(["report", str(tmp_path / "run"), "--output", str(tmp_path / "page" / ".." / "run")])
+    assert (tmp_path / "run" / "result.json").read_bytes() == before
+
+
+def test_a_report_shows_the_very_images_that_were_scored(
+    world_dir: Path, samples: Path, tmp_path: Path
+) -> None:
+    scores, page = tmp_path / "scores", tmp_path / "page"
+    main(["shapeseval", "--world", str(world_dir), "--images", str(samples), "--output", str(scores)])
+    drawn_again = {
+        name: [255 - image for image in images] for name, images in read_generated(samples).items()
+    }
+    write_generated(tmp_path / "again", drawn_again)
+    with pytest.raises(SystemExit, match="does not hold image 0 of prompt .* as it was scored"):
+        main(["report", str(scores), "--output", str(page), "--images", str(tmp_path / "again")])
+    main(["report", str(scores), "--output", str(page), "--images", str(samples)])
+    assert "The first ones" in (page / "report.html").read_text()
+
+
+def test_two_histories_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="two of --history are called ''; write NAME=DIR"):
+        main(["report", "run", "--output", str(tmp_path / "page"), "--history", "a", "b"])
 
 
 @pytest.mark.parametrize(
@@ -91,8 +133,8 @@ def test_image_folders_survive_the_round_trip(world_dir: Path, samples: Path, pa
     truth = ground_truth_images(world_dir, load_prompts(world_dir))
     for prompt_id, images in read_generated(samples).items():
         np.testing.assert_array_equal(images, truth[prompt_id])
-    originals, decoded = read_reconstructions(pairs)
-    np.testing.assert_array_equal(decoded, originals + np.uint8(5))
+    read = np.stack(list(read_reconstructions(pairs)))
+    np.testing.assert_array_equal(read[:, 1], read[:, 0] + np.uint8(5))
 
 
 def test_lost_files_and_lines_are_named(pairs: Path, tmp_path: Path) -> None:
@@ -102,7 +144,7 @@ def test_lost_files_and_lines_are_named(pairs: Path, tmp_path: Path) -> None:
         read_generated(tmp_path)
     manifest.write_text('{"original": "a.png"}\n')
     with pytest.raises(ValueError, match="line 1 of .* lacks reconstruction"):
-        read_reconstructions(tmp_path)
+        list(read_reconstructions(tmp_path))
     manifest.write_text('{"file": "a.png", "prompt_id": "p"}\n')
     with pytest.raises(ValueError, match=r"a\.png is named in a manifest but does not exist"):
         read_generated(tmp_path)
@@ -130,3 +172,22 @@ def test_images_of_the_sampling_command_find_their_prompts_by_text(tmp_path: Pat
     assert tones == {"p": [0], "r": [1], "q": [2]}
     with pytest.raises(ValueError, match=r"1\.png of .* nor a prompt that is to be scored"):
         read_generated(tmp_path, {"a circle": ["p", "q"]})
+
+
+def test_a_damaged_image_is_named(pairs: Path, tmp_path: Path) -> None:
+    shutil.copytree(pairs, tmp_path / "pairs")
+    image = tmp_path / "pairs" / "000001.png"
+    for content, kind in ((image.read_bytes()[:-500], "OSError"), (b"a picture", "UnidentifiedImageError")):
+        image.write_bytes(content)
+        arguments = ["reconstruction", "--images", str(tmp_path / "pairs"), "--output", str(tmp_path / "out")]
+        with pytest.raises(SystemExit, match=rf"error: .*000001\.png is no whole PNG, .* \({kind}\)"):
+            main(arguments)
+
+
+@pytest.mark.parametrize("name", ["world.json", "prompts.jsonl"])
+def test_a_cut_file_is_named(name: str, world_dir: Path, samples: Path, tmp_path: Path) -> None:
+    world = tmp_path / "world"
+    shutil.copytree(world_dir, world)
+    (world / name).write_text((world / name).read_text()[:-20])
+    with pytest.raises(SystemExit, match=rf"error: .*{name} is no JSON .* it may be cut short"):
+        main(["shapeseval", "--world", str(world), "--images", str(samples), "--output", str(tmp_path / "o")])

@@ -31,7 +31,7 @@ def test_images_that_agree_within_their_prompt_count_as_one() -> None:
 
 
 def test_clustered_variance_is_that_of_prompt_means() -> None:
-    """evaluation.md section 6: SE^2 = sum_p (m_p - m)^2 / (P (P - 1)) (normal limit)."""
+    """The clustered variance of a mean: SE^2 = sum_p (m_p - m)^2 / (P (P - 1)) (normal limit)."""
     rng = np.random.default_rng(0)
     means = rng.choice([0.0, 0.5, 1.0], 400)
     outcomes = np.stack([np.arange(4) < 4 * mean for mean in means])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.provenance import Provenance, collect_provenance, merge_provenance, sha256_of
+from evaluation.provenance import Provenance, _git_state, collect_provenance, merge_provenance, sha256_of
 from evaluation.results import MetricValue, Result, Table, merge_results, read_samples, write_samples
 
 PROVENANCE = Provenance(
@@ -150,6 +150,16 @@ def test_provenance_knows_code_seeds_checkpoints_and_libraries(tmp_path: Path) -
         ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
     assert facts.git_sha == head or not head
+
+
+def test_the_code_of_an_installed_copy_is_not_that_of_the_project_around_it(tmp_path: Path) -> None:
+    copy = tmp_path / "project" / "site-packages"
+    copy.mkdir(parents=True)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(copy.parent)]
+    for words in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "--message=x"]):
+        subprocess.run([*git, *words], check=True)
+    assert len(_git_state(copy.parent.resolve())[0]) == 40
+    assert _git_state(copy.resolve()) == ("unknown (no git checkout)", None)
 
 
 def test_the_hash_of_a_folder_depends_on_names_and_contents(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from evaluation.image_folders import read_image
 from evaluation.model_run import read_split
@@ -61,7 +61,14 @@ def test_other_formats_are_not_decoded_whatever_their_name(tmp_path: Path) -> No
     disguised = encoded(PIXELS[0], "tiff")
     (tmp_path / "a.png").write_bytes(disguised)
     write_shard(tmp_path / "val" / "00000.tar", {"a.png": disguised})
-    with pytest.raises(UnidentifiedImageError):
+    with pytest.raises(ValueError, match=r"a\.png is no whole PNG, .* \(UnidentifiedImageError\)"):
         read_image(tmp_path / "a.png")
-    with pytest.raises(UnidentifiedImageError):
+    with pytest.raises(ValueError, match=r"a\.png in .*00000\.tar is no whole PNG"):
         list(read_split(tmp_path, "val", 1))
+
+
+def test_a_cut_shard_is_named(data: Path) -> None:
+    shard = data / "val" / "00000.tar"
+    shard.write_bytes(shard.read_bytes()[:600])
+    with pytest.raises(ValueError, match=r"00000\.tar is no whole tar file \(unexpected end of data\)"):
+        list(read_split(data, "val", 9))

@@ -9,7 +9,12 @@ import torch
 from torch_fidelity.metric_fid import fid_statistics_to_metric
 from torchmetrics.image.fid import _compute_fid
 
-from evaluation.metrics.frechet import FeatureStatistics, frechet_distance, frechet_distance_of_moments
+from evaluation.metrics.frechet import (
+    FeatureStatistics,
+    RunningFrechet,
+    frechet_distance,
+    frechet_distance_of_moments,
+)
 
 rng = functools.partial(np.random.default_rng, 0)
 
@@ -79,6 +84,31 @@ def test_statistics_of_parts_add_up_to_those_of_the_whole() -> None:
     assert parts.num == 90
     np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-12)
     np.testing.assert_allclose(parts.covariance, np.cov(x, rowvar=False), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("num", "width"), [(90, 12), (20, 32)], ids=["N > D", "N < D"])
+def test_a_distance_of_batches_is_that_of_the_whole(num: int, width: int) -> None:
+    x, y = features(num, width), features(num, width, seed=1)
+    running = RunningFrechet()
+    for batch in np.split(np.arange(num), [7, 16]):
+        running.add(x[batch], y[batch])
+    assert running.distance() == pytest.approx(frechet_distance(x, y), rel=1e-10)
+    running.add(x[:4], y[:4])  # asking for it ends nothing
+    expected = frechet_distance(np.concatenate([x, x[:4]]), np.concatenate([y, y[:4]]))
+    assert running.distance() == pytest.approx(expected, rel=1e-10)
+
+
+def test_no_more_features_than_their_width_are_kept() -> None:
+    x, y = features(95, 12), features(95, 12, seed=1)
+    running = RunningFrechet()
+    for batch in np.split(np.arange(95), 19):
+        running.add(x[batch], y[batch])
+        assert sum(map(len, running._whole[0])) < 12
+
+
+def test_two_sets_grow_alike() -> None:
+    with pytest.raises(ValueError, match=r"one shape, got \(3, 4\) and \(2, 4\)"):
+        RunningFrechet().add(features(3, 4), features(2, 4))
 
 
 def test_bias_follows_one_over_n() -> None:

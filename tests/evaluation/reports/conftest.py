@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evaluation.provenance import Provenance
-from evaluation.reports import PaperNumber, ReportContent, Strip, reconstruction_pairs, sample_grids
+from evaluation.reports import PaperNumber, ReportContent, Strip, sample_grids
 from evaluation.results import MetricValue, Result, Table
 from evaluation.shapeseval import (
     ground_truth_images,
@@ -54,7 +54,7 @@ def report(world_dir) -> Report:
         title="A <synthetic> run",
         summary="Half of it is right.",
         grids=sample_grids(arms["samples"], drawn, seed=5),
-        reconstructions=reconstruction_pairs(images, images[::-1]),
+        reconstructions=tuple(zip(images, images[::-1], strict=True)),
         strips=(Strip(caption="a strip", images=tuple(images[:3]), labels=("1x1", "2x2", "4x4")),),
         history={
             "vae/train/loss": [(step, 1 / (step + 1)) for step in range(1000)],

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from evaluation.features import RandomConvFeatures
-from evaluation.reconstruction import evaluate_reconstruction
+from evaluation.reconstruction import ReconstructionScores
 from evaluation.reports import ReportContent, Strip, write_report
 from evaluation.reports.html import render_html
 from evaluation.results import Result, read_samples
@@ -125,8 +125,9 @@ def test_an_empty_report_still_renders(report) -> None:
 
 def test_an_rfid_of_stand_in_features_is_a_caveat(report) -> None:
     images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
-    metrics = evaluate_reconstruction(images, images[::-1], extractor=RandomConvFeatures(8))
-    result = replace(report.result, metrics=tuple(metrics))
+    scores = ReconstructionScores(RandomConvFeatures(8))
+    scores.add(images, images[::-1])
+    result = replace(report.result, metrics=tuple(scores.metrics()))
     text = Page(render_html(result, ReportContent(title="x"))).text
     caveats = text[text.index("Caveats") : text.index("All numbers")]
     assert "rfid[" in caveats
@@ -156,6 +157,27 @@ def test_a_report_directory_holds_everything(report, tmp_path: Path) -> None:
 def test_a_report_can_be_written_twice(report, tmp_path: Path) -> None:
     first = write_report(tmp_path, report.result, report.content).read_bytes()
     assert write_report(tmp_path, report.result, report.content).read_bytes() == first
+
+
+def test_a_result_is_only_there_when_all_of_its_report_is(report, tmp_path: Path) -> None:
+    write_report(tmp_path, report.result, report.content)
+    (tmp_path / "report.md").unlink()
+    (tmp_path / "report.md").mkdir()  # in the way, as a full disk would be
+    with pytest.raises(OSError, match="report"):
+        write_report(tmp_path, report.result, report.content)
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_scores_of_an_older_report_do_not_stay(report, tmp_path: Path) -> None:
+    write_report(tmp_path, report.result, report.content)
+    write_report(tmp_path, report.result, replace(report.content, shapeseval={}, grids=()))
+    assert read_samples(tmp_path) == []
+
+
+def test_the_heading_shows_the_code_of_every_run(report) -> None:
+    several = replace(report.result.provenance, git_sha="0123456789abcdef, fedcba9876543210")
+    text = render_html(replace(report.result, provenance=several), report.content)
+    assert "code 0123456789, fedcba9876" in text
 
 
 def test_a_strip_needs_a_label_per_image() -> None:

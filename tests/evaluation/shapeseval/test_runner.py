@@ -78,6 +78,21 @@ def test_rows_bring_the_result_back(truth: ShapesEvalResult) -> None:
     assert arms["shuffled prompts"].failures("id") == shuffled.failures("id")
 
 
+def test_rows_of_two_benchmarks_make_no_report(truth: ShapesEvalResult) -> None:
+    other = replace(truth, knobs="full,64px")
+    with pytest.raises(ValueError, match="one report shows one ShapesEval, got basic,64px and full,64px"):
+        ShapesEvalResult.from_rows([*truth.rows(), *other.rows()])
+
+
+def test_scores_of_a_part_of_the_prompts_say_so(world_dir: Path) -> None:
+    everything = load_prompts(world_dir)
+    images = ground_truth_images(world_dir, everything)
+    id_only = select_prompts(everything, splits=("id",))
+    for prompts, knobs in ((id_only, "basic,64px"), (id_only[1:], "basic,64px,prompts=23of24")):
+        chosen = {prompt.id: images[prompt.id] for prompt in prompts}
+        assert run_shapeseval(world_dir, chosen, prompts=prompts).knobs == knobs
+
+
 def test_blank_images_are_missing_objects(world_dir: Path) -> None:
     prompts = select_prompts(load_prompts(world_dir), splits=("id",), per_task=2)
     blank = np.full((64, 64, 3), 235, np.uint8)
@@ -109,6 +124,8 @@ def test_selection_takes_the_first_of_every_task_and_level(world_dir: Path) -> N
     assert {prompt.split for prompt in chosen} == {"ood"}
     with pytest.raises(ValueError, match="no prompts of split test"):
         select_prompts(load_prompts(world_dir), splits=("test",))
+    with pytest.raises(ValueError, match="per_task must be at least 1, got 0"):
+        select_prompts(load_prompts(world_dir), per_task=0)
 
 
 def test_lost_renders_are_named(world_dir: Path, tmp_path: Path) -> None:
