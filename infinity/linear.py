@@ -17,7 +17,7 @@ from torch.utils.flop_counter import register_flop_formula
 
 __all__ = ["Linear", "linear"]
 
-_ONEDNN: Any = torch.ops.mkldnn._linear_pointwise if torch.backends.mkldnn.is_available() else None
+_HAS_ONEDNN = torch.backends.mkldnn.is_available()
 
 
 class Linear(nn.Linear):
@@ -30,7 +30,7 @@ class Linear(nn.Linear):
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x @ weight.T + bias`` of x (..., K), weight (N, K), bias (N,); autocast is respected."""
     plain = x.device.type != "cpu" or x.dtype != torch.float32 or weight.dtype != torch.float32
-    if plain or _ONEDNN is None or torch.is_autocast_enabled("cpu"):
+    if plain or not _HAS_ONEDNN or torch.is_autocast_enabled("cpu"):
         return F.linear(x, weight, bias)
     return _OneDNNLinear.apply(x, weight, bias)
 
@@ -51,18 +51,29 @@ class _OneDNNLinear(torch.autograd.Function):
         for_x, for_weight, for_bias = ctx.needs_input_grad
         grad_MN = grad.reshape(-1, grad.shape[-1])
         return (
-            _product(grad, weight.T) if for_x else None,
-            _product(grad_MN.T, x.reshape(-1, x.shape[-1]).T) if for_weight else None,
+            _product(grad, weight.T, None) if for_x else None,
+            _product(grad_MN.T, x.reshape(-1, x.shape[-1]).T, None) if for_weight else None,
             grad_MN.sum(dim=0) if for_bias else None,
         )
 
 
-def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return _ONEDNN(x, weight, bias, "none", [], "")
+# An operator of our own around oneDNN's, as the compiler would insist on constant weights for the latter.
+torch.library.define("infinity::onednn_linear", "(Tensor x, Tensor weight, Tensor? bias) -> Tensor")
 
 
-if _ONEDNN is not None:
+@torch.library.impl("infinity::onednn_linear", "CPU")
+def _onednn_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
-    @register_flop_formula(_ONEDNN)
-    def _flops(x_shape: torch.Size, weight_shape: torch.Size, *_: Any, **__: Any) -> int:
-        return 2 * x_shape.numel() * weight_shape[0]
+
+@torch.library.register_fake("infinity::onednn_linear")
+def _fake(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return x.new_empty(*x.shape[:-1], weight.shape[0])
+
+
+@register_flop_formula(torch.ops.infinity.onednn_linear)
+def _flops(x_shape: torch.Size, weight_shape: torch.Size, *_: Any, **__: Any) -> int:
+    return 2 * x_shape.numel() * weight_shape[0]
+
+
+_product = torch.ops.infinity.onednn_linear

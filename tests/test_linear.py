@@ -60,7 +60,7 @@ def test_operations_are_counted() -> None:
 
 def test_compiled_code_computes_the_same() -> None:
     layer, x = Linear(5, 7), torch.randn(3, 5)
-    compiled = torch.compile(layer, backend="aot_eager")
+    compiled = torch.compile(layer)
     torch.testing.assert_close(compiled(x), F.linear(x, layer.weight, layer.bias), **TOL[torch.float32])
     compiled(x).sum().backward()
     torch.testing.assert_close(layer.bias.grad, torch.full((7,), 3.0))
