@@ -1,4 +1,10 @@
-"""Trained models as directories: ``config.json`` says what a model is, ``model.safetensors`` its weights."""
+"""Trained models as directories: ``config.json`` says what a model is, ``model.safetensors`` its weights.
+
+Weights of more than `max_shard_size` bytes are cut into ``model-00001-of-0000N.safetensors`` with an index,
+as Hugging Face's libraries do. A hash of all weights stands in ``config.json`` and in the header of every
+weights file, so that files of two saves can't be taken for one model; comparing the two costs nothing,
+however large the model.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +12,17 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor
 
+from infinity.checkpoints.keymap import describe_differences
+from infinity.checkpoints.shards import INDEX, WEIGHTS, read_index, read_json_object, split_into_shards
 from infinity.configs import config_from_dict, config_to_dict
 from infinity.transformer.config import InfinityConfig
 from infinity.transformer.model import Infinity
@@ -22,6 +31,7 @@ from infinity.vae.model import VAE
 
 __all__ = [
     "Pretrained",
+    "hash_weights",
     "load_infinity",
     "load_vae",
     "read_config",
@@ -31,7 +41,10 @@ __all__ = [
 ]
 
 _VERSION = 1
-_WEIGHTS = "model.safetensors"
+_CONFIG = "config.json"
+_HASH = "weights_sha256"
+_MAX_SHARD_SIZE = 5 * 10**9
+
 _KINDS: dict[str, tuple[type, type]] = {"vae": (VAE, VAEConfig), "transformer": (Infinity, InfinityConfig)}
 
 M = TypeVar("M", VAE, Infinity)
@@ -45,27 +58,45 @@ class Pretrained(NamedTuple):
 
 
 def save_pretrained(
-    directory: str | Path, model: VAE | Infinity, *, extra: dict[str, Any] | None = None
+    directory: str | Path,
+    model: VAE | Infinity,
+    *,
+    extra: dict[str, Any] | None = None,
+    max_shard_size: int = _MAX_SHARD_SIZE,
 ) -> None:
-    """Write a model, so that a reader never sees half a file (temporary name, flush to disk, rename).
+    """Write a model, so that a reader never sees half a file (temporary names, flush to disk, rename).
 
     Args:
         extra: JSON values to keep beside the config, e.g. the text encoder of a transformer.
+        max_shard_size: bytes of a weights file; a single tensor may exceed it.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    kind = next(kind for kind, (cls, _) in _KINDS.items() if isinstance(model, cls))
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    temporary = directory / f".{_WEIGHTS}.{os.getpid()}"
-    save_file(weights, temporary, metadata={"format": "pt"})
-    _publish(temporary, directory / _WEIGHTS)
-    content = {
-        "kind": kind,
+    content: dict[str, Any] = {
+        "kind": next(kind for kind, (cls, _) in _KINDS.items() if isinstance(model, cls)),
         "version": _VERSION,
+        _HASH: hash_weights(weights),
         "config": config_to_dict(model.config),
         "extra": extra or {},
     }
-    write_json(directory / "config.json", content)
+    header = {"format": "pt", _HASH: content[_HASH]}
+    shards = split_into_shards(weights, max_shard_size)
+    temporary = {name: directory / f".{name}.{os.getpid()}" for name in shards}
+    try:
+        for name, path in temporary.items():
+            save_file({key: weights[key] for key in shards[name]}, path, header)
+        for name, path in temporary.items():
+            _publish(path, directory / name)
+    finally:
+        for path in temporary.values():
+            path.unlink(missing_ok=True)
+    if len(shards) > 1:
+        size = sum(tensor.nbytes for tensor in weights.values())
+        files = {key: name for name, keys in shards.items() for key in keys}
+        write_json(directory / INDEX, {"metadata": {"total_size": size}, "weight_map": files})
+    write_json(directory / _CONFIG, content)
+    _remove_other_weights(directory, shards)
 
 
 def load_vae(directory: str | Path) -> VAE:
@@ -80,23 +111,25 @@ def load_infinity(directory: str | Path) -> Pretrained:
 
 def read_config(directory: str | Path, kind: str) -> tuple[Any, dict[str, Any]]:
     """What a saved "vae" or "transformer" is, without its weights: its config and what was kept beside it."""
-    directory = Path(directory)
-    _require(directory, "config.json", kind)
-    content = json.loads((directory / "config.json").read_text())
-    if content.get("kind") != kind:
-        raise ValueError(f"{directory} holds a model of kind {content.get('kind')!r}, expected a {kind}")
-    if content["version"] > _VERSION:
-        raise ValueError(
-            f"{directory} has format version {content['version']}, this package reads up to "
-            f"{_VERSION}; upgrade it"
-        )
+    content = _read_content(Path(directory), kind)
     return config_from_dict(_KINDS[kind][1], content["config"]), content["extra"]
 
 
+def hash_weights(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values: the same for the same weights, however they are stored."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        tensor = weights[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
 def weights_sha256(directory: str | Path) -> str:
-    """Hash of a saved model's weights file, which names the model in records of provenance."""
-    with open(Path(directory) / _WEIGHTS, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """The :func:`hash_weights` of a saved model, which names the model in records of provenance."""
+    directory = Path(directory)
+    files = _weights_files(directory)
+    return _read_json(directory).get(_HASH) or hash_weights(_read_weights(files))
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -114,38 +147,73 @@ def _publish(temporary: Path, path: Path) -> None:
     os.replace(temporary, path)
 
 
-def _require(directory: Path, name: str, kind: str) -> None:
-    if not (directory / name).is_file():
-        raise FileNotFoundError(
-            f"{directory} holds no {name}: expected the directory of a saved {kind} "
-            f"(config.json and {_WEIGHTS})"
-        )
+def _remove_other_weights(directory: Path, shards: Mapping[str, list[str]]) -> None:
+    """Remove what an earlier save, cut into other shards, has left."""
+    for path in directory.glob("model*.safetensors"):
+        if path.name not in shards:
+            path.unlink()
+    if len(shards) == 1:
+        (directory / INDEX).unlink(missing_ok=True)
 
 
 def _load(directory: Path, kind: str, cls: type[M]) -> tuple[M, dict[str, Any]]:
     config, extra = read_config(directory, kind)
-    _require(directory, _WEIGHTS, kind)
     with torch.device("meta"):  # no time lost on initial values that the file replaces
         model = cls(config)
-    try:
-        weights = load_file(directory / _WEIGHTS)
-    except SafetensorError as error:
-        raise ValueError(
-            f"{directory / _WEIGHTS} is damaged or truncated ({error}); copy it again"
-        ) from error
-    _check_keys(directory, model, weights)
+    weights = _read_weights(_weights_files(directory))
+    if differences := describe_differences(weights, model.state_dict()):
+        raise ValueError(f"the weights in {directory} do not fit its {_CONFIG}: {differences}")
     model.load_state_dict(weights, strict=True, assign=True)
     return model.eval().requires_grad_(False), extra
 
 
-def _check_keys(directory: Path, model: nn.Module, weights: dict[str, torch.Tensor]) -> None:
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-    if wrong:
-        first = wrong[0]
+def _read_content(directory: Path, kind: str) -> dict[str, Any]:
+    """What ``config.json`` says, checked to describe a model of the expected kind."""
+    content = _read_json(directory)
+    if content.get("kind") != kind:
+        raise ValueError(f"{directory} holds a model of kind {content.get('kind')!r}, expected a {kind}")
+    version = content.get("version")
+    if not isinstance(version, int) or not isinstance(content.get("config"), dict):
         raise ValueError(
-            f"the weights in {directory} do not fit its config.json: {len(wrong)} tensors differ, "
-            f"the first is {first} "
-            f"(config: {expected.get(first, 'absent')}, file: {found.get(first, 'absent')})"
+            f"{directory / _CONFIG} has no 'version' or no 'config': expected what saving a {kind} wrote; "
+            "export the model again"
         )
+    if version > _VERSION:
+        raise ValueError(
+            f"{directory} has format version {version}, this package reads up to {_VERSION}; upgrade it"
+        )
+    return {"extra": {}, **content}
+
+
+def _read_json(directory: Path) -> dict[str, Any]:
+    if not (directory / _CONFIG).is_file():
+        raise FileNotFoundError(
+            f"{directory} holds no {_CONFIG}: expected the directory of a saved model "
+            f"({_CONFIG} and {WEIGHTS})"
+        )
+    return read_json_object(directory / _CONFIG)
+
+
+def _weights_files(directory: Path) -> list[Path]:
+    """The weights files, all there and all of the save that wrote ``config.json``."""
+    recorded = _read_json(directory).get(_HASH)  # older formats have none
+    names = read_index(directory / INDEX).keys() if (directory / INDEX).is_file() else [WEIGHTS]
+    files = [directory / name for name in names]
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise FileNotFoundError(f"{directory} holds no {', '.join(missing)}; copy the whole directory again")
+    for file in files:
+        try:
+            with safe_open(file, "pt") as opened:
+                found = (opened.metadata() or {}).get(_HASH)
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{file} is damaged or truncated ({error}); copy it again") from error
+        if recorded is not None and found != recorded:
+            raise ValueError(
+                f"{file} and {_CONFIG} beside it come from two saves; copy both from one, or remove "
+                f"{_HASH!r} from {_CONFIG} if the weights were replaced on purpose"
+            )
+    return files
+
+
+def _read_weights(files: list[Path]) -> dict[str, Tensor]:
+    return {name: tensor for file in files for name, tensor in load_file(file).items()}

@@ -8,12 +8,21 @@ rule. Every key has to meet exactly one rule: what is left over is an error, her
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["Drop", "Fuse", "Rename", "Rule", "apply_rules", "invert_rules"]
+__all__ = [
+    "Drop",
+    "Fuse",
+    "Rename",
+    "Rule",
+    "apply_rules",
+    "describe_differences",
+    "invert_rules",
+    "shape_of",
+]
 
 Convert = Callable[..., tuple[Tensor, ...]]
 
@@ -63,6 +72,39 @@ def invert_rules(rules: Sequence[Rule], ours: Mapping[str, Tensor]) -> dict[str,
     return theirs
 
 
+def describe_differences(
+    found: Mapping[str, Tensor], expected: Mapping[str, Tensor], optional: Collection[str] = ()
+) -> str:
+    """In which names and shapes two state dicts differ, as part of a sentence; empty if they do not."""
+    shapes = {
+        name: f"{name} {tuple(found[name].shape)} instead of {tuple(expected[name].shape)}"
+        for name in found.keys() & expected.keys()
+        if found[name].shape != expected[name].shape
+    }
+    problems = {
+        "missing": expected.keys() - found.keys() - set(optional),
+        "unexpected": found.keys() - expected.keys(),
+        "of another shape": shapes.values(),
+    }
+    return ", ".join(
+        f"{len(names)} {problem} ({_first_few(names)})" for problem, names in problems.items() if names
+    )
+
+
+def shape_of(state: Mapping[str, Tensor], name: str, num_dims: int) -> tuple[int, ...]:
+    """Shape of a tensor that must be there, with so many dimensions."""
+    if name not in state:
+        raise ValueError(f"the weights have no {name}; is the file complete?")
+    if state[name].ndim != num_dims:
+        raise ValueError(f"{name} must have {num_dims} dimensions, got the shape {tuple(state[name].shape)}")
+    return tuple(state[name].shape)
+
+
+def _first_few(names: Collection[str], limit: int = 3) -> str:
+    more = ", .." if len(names) > limit else ""
+    return ", ".join(sorted(names)[:limit]) + more
+
+
 @dataclass(frozen=True)
 class _Move:
     sources: tuple[str, ...]
@@ -100,7 +142,7 @@ def _convert(moves: Sequence[_Move], state: Mapping[str, Tensor], hint: str) -> 
                     raise ValueError(f"two rules write {name}; the rules contradict each other")
                 converted[name] = tensor
     if left:
-        raise ValueError(f"{len(left)} keys left over, such as {', '.join(sorted(left)[:3])}: {hint}")
+        raise ValueError(f"{len(left)} keys left over ({_first_few(left)}): {hint}")
     return converted
 
 

@@ -1,31 +1,35 @@
 """Key table of the official transformer's checkpoints (FoundationVision/Infinity, ``infinity_2b_reg.pth``).
 
 Three things differ beside names: the official code interleaves the channel pairs that RoPE rotates (ours lie
-in two halves), keeps singleton dimensions, and cuts the blocks into chunks.
+in two halves), keeps singleton dimensions, and names blocks by chunk (``block_chunks.0.module.0``) unless it
+was told to make one chunk (``blocks.0``).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from infinity.checkpoints.keymap import Drop, Fuse, Rename, Rule, apply_rules, invert_rules
+from infinity.checkpoints.keymap import Drop, Fuse, Rename, Rule, apply_rules, invert_rules, shape_of
 from infinity.transformer.config import InfinityConfig
 
 __all__ = [
     "export_official_transformer",
+    "has_chunks",
     "import_official_transformer",
     "infer_official_transformer",
     "official_transformer_rules",
 ]
 
 
-def official_transformer_rules(config: InfinityConfig) -> list[Rule]:
-    """The table for one architecture."""
+def official_transformer_rules(config: InfinityConfig, *, chunked: bool) -> list[Rule]:
+    """The table for one architecture; `chunked`: whether blocks are named by chunk."""
+    if config.head != "bitwise":
+        raise ValueError(f"official transformers have a bitwise head, got head {config.head}")
     pool = "text_proj_for_sos.ca"
     rules: list[Rule] = [
         Rename("cfg_uncond", "conditioner.cfg_uncond"),
@@ -36,7 +40,7 @@ def official_transformer_rules(config: InfinityConfig) -> list[Rule]:
         Rename(f"{pool}.mat_kv.weight", "conditioner.pool.kv.weight"),
         Rename(f"{pool}.v_bias", "conditioner.pool.v_bias"),
         Rename(f"{pool}.proj.{{p}}", "conditioner.pool.proj.{p}"),
-        Drop(f"{pool}.zero_k_bias", _no_key_bias),
+        Drop(f"{pool}.zero_k_bias", _zeros_like("conditioner.pool.v_bias")),
         Rename("text_proj_for_ca.0.{p}", "conditioner.fc1.{p}"),
         Rename("text_proj_for_ca.2.{p}", "conditioner.fc2.{p}"),
         Rename("shared_ada_lin.1.{p}", "conditioner.shared_ada.{p}"),
@@ -47,60 +51,63 @@ def official_transformer_rules(config: InfinityConfig) -> list[Rule]:
         Rename("head.{p}", "head.proj.{p}"),
     ]
     for i in range(config.depth):
-        rules += _block(_official_block(i, config), f"blocks.{i}", config)
+        chunk, position = divmod(i, config.depth // config.num_chunks)
+        theirs = f"block_chunks.{chunk}.module.{position}" if chunked else f"blocks.{i}"
+        rules += _block(theirs, f"blocks.{i}", config.num_heads)
     return rules
 
 
 def import_official_transformer(theirs: Mapping[str, Tensor], config: InfinityConfig) -> dict[str, Tensor]:
     """Our state dict from an official one; also maps gradients, as every rule is linear."""
-    return apply_rules(official_transformer_rules(config), theirs)
+    return apply_rules(official_transformer_rules(config, chunked=has_chunks(theirs)), theirs)
 
 
-def export_official_transformer(ours: Mapping[str, Tensor], config: InfinityConfig) -> dict[str, Tensor]:
+def export_official_transformer(
+    ours: Mapping[str, Tensor], config: InfinityConfig, *, chunked: bool
+) -> dict[str, Tensor]:
     """The official state dict from ours; exactly what was imported, buffers included."""
-    return invert_rules(official_transformer_rules(config), ours)
+    return invert_rules(official_transformer_rules(config, chunked=chunked), ours)
+
+
+def has_chunks(theirs: Mapping[str, Tensor]) -> bool:
+    """Whether an official state dict names its blocks by chunk."""
+    return any(name.startswith("block_chunks.") for name in theirs)
 
 
 def infer_official_transformer(theirs: Mapping[str, Tensor], **options: Any) -> InfinityConfig:
     """Read the architecture off an official state dict's names and shapes.
+
+    Without chunks, the official code adds the scale embedding "every chunk" before every block.
 
     Args:
         options: what no shape tells: `rope_grid`, `scale_embedding` and training settings.
     """
     blocks = [
         match
-        for key in theirs
-        if (match := re.fullmatch(r"(block_chunks\.\d+\.module|blocks)\.\d+\.ada_gss", key))
+        for name in theirs
+        if (match := re.fullmatch(r"(block_chunks\.\d+\.module|blocks)\.\d+\.sa\.scale_mul_1H11", name))
     ]
-    if not blocks or "cfg_uncond" not in theirs:
-        raise ValueError(
-            "not an official text-to-image transformer: the state dict has no "
-            f"{'blocks' if not blocks else 'cfg_uncond'}"
-        )
-    width, num_bits = theirs["word_embed.weight"].shape
-    text_max_len, text_width = theirs["cfg_uncond"].shape
+    if not blocks:
+        raise ValueError("the weights have no blocks of an official text-to-image transformer")
+    width, num_bits = shape_of(theirs, "word_embed.weight", 2)
+    text_max_len, text_width = shape_of(theirs, "cfg_uncond", 2)
+    num_chunks = len({match.group(1) for match in blocks})
+    if not has_chunks(theirs) and options.get("scale_embedding") == "every_chunk":
+        num_chunks = len(blocks)
     return InfinityConfig(
         depth=len(blocks),
         width=width,
-        num_heads=theirs[blocks[0].group().replace("ada_gss", "sa.scale_mul_1H11")].numel(),
+        num_heads=theirs[blocks[0].group()].numel(),
         token_bits=num_bits,
         text_width=text_width,
         text_max_len=text_max_len,
-        num_chunks=len({match.group(1) for match in blocks}),
-        max_scales=len(theirs["lvl_embed.weight"]),
+        num_chunks=num_chunks,
+        max_scales=shape_of(theirs, "lvl_embed.weight", 2)[0],
         **options,
     )
 
 
-def _official_block(i: int, config: InfinityConfig) -> str:
-    if config.num_chunks == 1:
-        return f"blocks.{i}"
-    chunk, position = divmod(i, config.depth // config.num_chunks)
-    return f"block_chunks.{chunk}.module.{position}"
-
-
-def _block(theirs: str, ours: str, config: InfinityConfig) -> list[Rule]:
-    num_heads = config.num_heads
+def _block(theirs: str, ours: str, num_heads: int) -> list[Rule]:
     return [
         _reshape(f"{theirs}.ada_gss", (1, 1, 6, -1), f"{ours}.ada_gss", (6, -1)),
         _reshape(f"{theirs}.sa.scale_mul_1H11", (1, -1, 1, 1), f"{ours}.self_attn.log_temperature", (-1,)),
@@ -117,12 +124,12 @@ def _block(theirs: str, ours: str, config: InfinityConfig) -> list[Rule]:
             lambda bias: (_in_pairs(bias, num_heads),),
         ),
         Rename(f"{theirs}.sa.v_bias", f"{ours}.self_attn.v_bias"),
-        Drop(f"{theirs}.sa.zero_k_bias", _no_key_bias),
+        Drop(f"{theirs}.sa.zero_k_bias", _zeros_like(f"{ours}.self_attn.v_bias")),
         Rename(f"{theirs}.sa.proj.{{p}}", f"{ours}.self_attn.proj.{{p}}"),
         Rename(f"{theirs}.ca.mat_q.{{p}}", f"{ours}.cross_attn.q.{{p}}"),
         Rename(f"{theirs}.ca.mat_kv.weight", f"{ours}.cross_attn.kv.weight"),
         Rename(f"{theirs}.ca.v_bias", f"{ours}.cross_attn.v_bias"),
-        Drop(f"{theirs}.ca.zero_k_bias", _no_key_bias),
+        Drop(f"{theirs}.ca.zero_k_bias", _zeros_like(f"{ours}.cross_attn.v_bias")),
         Rename(f"{theirs}.ca.proj.{{p}}", f"{ours}.cross_attn.proj.{{p}}"),
         Rename(f"{theirs}.ca_norm.{{p}}", f"{ours}.cross_norm.{{p}}"),
         Rename(f"{theirs}.ffn.fc{{n}}.{{p}}", f"{ours}.ffn.fc{{n}}.{{p}}"),
@@ -157,5 +164,5 @@ def _qkv_in_pairs(weight: Tensor, num_heads: int) -> Tensor:
     return torch.cat([_in_pairs(q, num_heads), _in_pairs(k, num_heads), v])
 
 
-def _no_key_bias(ours: Mapping[str, Tensor]) -> Tensor:
-    return torch.zeros_like(ours["pos_start"])
+def _zeros_like(name: str) -> Callable[[Mapping[str, Tensor]], Tensor]:
+    return lambda ours: torch.zeros_like(ours[name])

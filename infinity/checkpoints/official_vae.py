@@ -7,15 +7,22 @@ A released file holds the state dict under ``"vae"``. The model is stride 16 wit
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from infinity.checkpoints.keymap import Drop, Rename, Rule, apply_rules, invert_rules
+from infinity.checkpoints.keymap import Drop, Rename, Rule, apply_rules, invert_rules, shape_of
 from infinity.quantizers.config import QuantizerConfig
 from infinity.vae.config import VAEConfig
 
-__all__ = ["OFFICIAL_VAES", "export_official_vae", "import_official_vae", "official_vae_rules"]
+__all__ = [
+    "OFFICIAL_VAES",
+    "export_official_vae",
+    "import_official_vae",
+    "infer_official_vae",
+    "official_vae_rules",
+]
 
 OFFICIAL_VAES: dict[str, VAEConfig] = {
     **{
@@ -74,6 +81,34 @@ def import_official_vae(theirs: Mapping[str, Tensor], config: VAEConfig) -> dict
 def export_official_vae(ours: Mapping[str, Tensor], config: VAEConfig) -> dict[str, Tensor]:
     """The official state dict from ours."""
     return invert_rules(official_vae_rules(config), ours)
+
+
+def infer_official_vae(theirs: Mapping[str, Tensor], patchify: Literal[1, 2] | None = None) -> VAEConfig:
+    """Read the architecture off an official state dict's names and shapes.
+
+    Args:
+        patchify: latent cells per token side, which no shape tells; the official rule if not given: 2 with
+            stride 8, else 1.
+    """
+    base_channels = shape_of(theirs, "encoder.conv_in.conv.weight", 4)[0]
+    encoder_widths = _channels(theirs, "encoder.down.{}.block.0")
+    decoder_widths = _channels(theirs, "decoder.up.{}.block.0")
+    return VAEConfig(
+        quantizer=QuantizerConfig(num_bits=shape_of(theirs, "encoder.conv_out.conv.weight", 4)[0]),
+        base_channels=base_channels,
+        encoder_multipliers=tuple(width // base_channels for width in encoder_widths),
+        decoder_multipliers=tuple(width // base_channels for width in decoder_widths),
+        num_res_blocks=len(_channels(theirs, "encoder.down.0.block.{}")),
+        patchify=patchify or (2 if len(encoder_widths) == 4 else 1),
+    )
+
+
+def _channels(theirs: Mapping[str, Tensor], blocks: str) -> list[int]:
+    """Output channels of residual blocks numbered from 0, as many as there are."""
+    channels: list[int] = []
+    while (name := f"{blocks.format(len(channels))}.conv1.conv.weight") in theirs:
+        channels.append(shape_of(theirs, name, 4)[0])
+    return channels
 
 
 def _res_block(theirs: str, ours: str) -> list[Rule]:

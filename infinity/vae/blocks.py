@@ -14,8 +14,9 @@ def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """32 groups, or the largest smaller number that divides the channels."""
-    groups = next(groups for groups in range(min(32, channels), 0, -1) if channels % groups == 0)
+    """32 groups, or else 24, as officially, or else the largest number up to 31 that divides the channels."""
+    choices = (32, 24, *range(min(31, channels), 0, -1))
+    groups = next(groups for groups in choices if channels % groups == 0)
     return nn.GroupNorm(groups, channels, eps=1e-6)
 
 

@@ -71,7 +71,7 @@ def test_weights_of_another_config_are_refused(tmp_path):
     content = json.loads((tmp_path / "config.json").read_text())
     content["config"]["base_channels"] = 16
     write_json(tmp_path / "config.json", content)
-    with pytest.raises(ValueError, match=r"do not fit its config.json: \d+ tensors differ, the first is"):
+    with pytest.raises(ValueError, match=r"do not fit its config.json: 66 of another shape \(.*, \.\.\)"):
         load_vae(tmp_path)
 
 

@@ -1,0 +1,69 @@
+"""Reading checkpoints of others: torch files, safetensors files and folders of shards, none of them trusted.
+
+Only tensors and plain values are unpickled (``weights_only``), so that no code in a file is ever executed.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from infinity.checkpoints.shards import INDEX, read_index
+
+__all__ = ["read_checkpoint"]
+
+_TORCH_INDEX = "pytorch_model.bin.index.json"
+
+
+def read_checkpoint(source: Path) -> Any:
+    """The content of a file, or the state dict of a folder of shards.
+
+    Tensors are mapped into memory where the format allows it: they are read when they are used.
+    """
+    if source.is_dir():
+        return _read_shards(source)
+    if not source.is_file():
+        raise FileNotFoundError(f"there is no file or folder {source}")
+    return _read_file(source)
+
+
+def _read_file(path: Path) -> Any:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except Exception as error:  # whatever a damaged file makes its reader raise
+        forbidden = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if isinstance(error, pickle.UnpicklingError) and forbidden:
+            raise ValueError(
+                f"{path} holds Python objects ({forbidden[1]}) beside tensors; nothing was executed, but it "
+                "can't be read: save the state dict alone, where you trust the file"
+            ) from error
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ValueError(
+            f"{path} is damaged, truncated or no checkpoint ({reason:.120}); copy it again"
+        ) from error
+
+
+def _read_shards(folder: Path) -> dict[str, Any]:
+    index = next((folder / name for name in (INDEX, _TORCH_INDEX) if (folder / name).is_file()), None)
+    if index is None:
+        raise ValueError(f"{folder} holds no index of shards ({INDEX} or {_TORCH_INDEX}); name a file")
+    shards = read_index(index)
+    if missing := [name for name in shards if not (folder / name).is_file()]:
+        raise FileNotFoundError(
+            f"{folder} holds no {', '.join(missing)}, listed in {index.name}; copy it again"
+        )
+    state: dict[str, Any] = {}
+    for name, keys in shards.items():
+        content = _read_file(folder / name)
+        if not isinstance(content, dict) or content.keys() != set(keys):
+            raise ValueError(f"{folder / name} does not hold what {index.name} lists for it; copy both again")
+        state |= content
+    return state
