@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests.parity.folder import take_folder
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores
     torch.set_num_threads(1)
 
@@ -23,9 +25,10 @@ hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, d
 hypothesis.settings.load_profile("suite")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare options here, in the first conftest that pytest reads; tests/parity uses this one."""
-    parser.addoption("--recordings", help="folder with tensors of the official implementation (tests/parity)")
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Take ``--fixtures DIR`` for tests/parity before pytest takes it for its own flag."""
+    take_folder(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,56 +1,73 @@
-"""Tensors recorded from the official implementation, with random weights: ``--recordings DIR``.
+"""Tests on recordings of the official implementation: one for every part of every file of a folder.
 
-``manifest.json`` in that folder describes every file. Without the folder these tests are skipped.
+``@recorded("tokenizer")`` runs a test on every part of that kind; its fixture ``ledger`` holds the tensors.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from safetensors.torch import load_file
-from torch import Tensor
 
-from tests.parity.listing import recordings_folder
+from tests.parity.folder import only_parity, recordings_folder
+from tests.parity.ledger import Entry, Ledger
+from tests.parity.recordings import Recordings
 
-
-class Recording(NamedTuple):
-    """One file of recorded tensors."""
-
-    meta: dict[str, Any]
-    tensors: dict[str, Tensor]
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The official state dict, under its official keys."""
-        return self.under("sd.")
-
-    def under(self, prefix: str) -> dict[str, Tensor]:
-        """Tensors whose name starts with `prefix`, without it."""
-        return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
+_RECORDINGS = pytest.StashKey[Recordings]()
 
 
-class Recordings:
-    """The folder; files are read when asked for, once."""
+def recordings_of(config: pytest.Config) -> Recordings:
+    if _RECORDINGS not in config.stash:
+        config.stash[_RECORDINGS] = Recordings(recordings_folder(config))
+    return config.stash[_RECORDINGS]
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.manifest = json.loads((folder / "manifest.json").read_text())
-        self._files: dict[str, Recording] = {}
 
-    def __getitem__(self, name: str) -> Recording:
-        if name not in self._files:
-            file = f"{name}.safetensors"
-            meta = self.manifest["files"][file]["meta"]
-            self._files[name] = Recording(meta, load_file(self.folder / file))
-        return self._files[name]
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "recorded(test): run on every recording of a kind (tests/parity)")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    recordings = recordings_of(metafunc.config)
+    if "recorded_file" in metafunc.fixturenames:
+        metafunc.parametrize("recorded_file", list(recordings.files))
+    if mark := metafunc.definition.get_closest_marker("recorded"):
+        parts = [part for part in recordings.parts if part.test in mark.args]
+        metafunc.parametrize("ledger", parts, ids=[part.id for part in parts], indirect=True)
 
 
 @pytest.fixture(scope="session")
 def recordings(pytestconfig: pytest.Config) -> Recordings:
-    """``recordings["vae_d32"]`` is the :class:`Recording` of one file."""
-    folder = recordings_folder(pytestconfig)
-    if not (folder / "manifest.json").is_file():
-        pytest.skip(f"no recorded tensors at {folder}; give their folder with --recordings DIR")
-    return Recordings(folder)
+    return recordings_of(pytestconfig)
+
+
+@pytest.fixture
+def ledger(request: pytest.FixtureRequest, recordings: Recordings) -> Ledger:
+    """The tensors of one part; what is compared with them goes into the summary."""
+    ledger = Ledger(recordings, request.param)
+    request.node.user_properties.append(("parity", ledger.rows))
+    return ledger
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The largest difference of every tensor, or of every file if other tests ran too."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    entries = [
+        Entry(*entry)
+        for report in reports
+        for name, rows in getattr(report, "user_properties", ())
+        if name == "parity"
+        for entry in rows
+    ]
+    if not entries:
+        return
+    terminalreporter.section(f"differences from the official implementation ({recordings_folder(config)})")
+    if not only_parity(config):
+        worst = {entry.file: entry for entry in sorted(entries, key=_share)}
+        entries = list(worst.values())
+    for entry in sorted(entries):
+        terminalreporter.write_line(str(entry))
+
+
+def _share(entry: Entry) -> float:
+    """How much of its limit a difference uses up."""
+    return entry.difference / entry.limit if entry.limit else entry.difference

@@ -1,0 +1,76 @@
+"""Our models with a recording's weights, and its conventions in ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from infinity.checkpoints.official import build_transformer, build_vae
+from infinity.rope2d import RopeGrid
+from infinity.schedules import ScaleSchedule, paper_schedule
+from infinity.transformer import Infinity
+from infinity.types import TextStates
+from infinity.vae import VAE
+from tests.parity.ledger import Ledger
+
+_ROPE_GRIDS: dict[int, RopeGrid] = {0: "index", 1: "interpolate", 2: "reference"}
+
+
+def tokenizer_of(weights: dict[str, Tensor], meta: dict[str, Any]) -> VAE:
+    """The recorded tokenizer."""
+    return build_vae(weights, patchify=2 if meta["config"]["patchify"] else 1)
+
+
+def transformer_options(meta: dict[str, Any]) -> dict[str, Any]:
+    """What a transformer's weights don't tell, in our words."""
+    options = meta["config"]["kw"]
+    first = options["add_lvl_embeding_only_first_block"]
+    return {
+        "rope_grid": _ROPE_GRIDS[options["rope2d_normalized_by_hw"]],
+        "scale_embedding": "first_block" if first else "every_chunk",
+    }
+
+
+def transformer_of(weights: dict[str, Tensor], meta: dict[str, Any]) -> Infinity:
+    """The recorded transformer."""
+    return build_transformer(weights, **transformer_options(meta))
+
+
+def patchify_of(meta: dict[str, Any]) -> int:
+    """Latent cells per token side of a recorded transformer."""
+    return 2 if meta["config"]["kw"]["apply_spatial_patchify"] else 1
+
+
+def schedule_of(meta: dict[str, Any]) -> ScaleSchedule:
+    """A recorded transformer's schedule in tokens; RoPE refers to the largest schedule of its ratio."""
+    scales = tuple((h, w) for _, h, w in meta["scale_schedule"])
+    return ScaleSchedule(scales, paper_schedule(meta["config"]["ratio"]).final)
+
+
+def text_of(packed: Tensor, ends: Tensor) -> TextStates:
+    """Packed states of captions as padded ones."""
+    captions = packed.split(ends.diff().tolist())
+    states_BME = torch.nn.utils.rnn.pad_sequence(list(captions), batch_first=True)
+    lengths = torch.tensor([len(caption) for caption in captions])
+    return TextStates(states_BME, torch.arange(states_BME.shape[1]) < lengths[:, None])
+
+
+def one_logit(two_logits: Tensor) -> Tensor:
+    """Official logits of a bit's two values as ours, the log-odds of a 1."""
+    zero, one = two_logits.unflatten(-1, (-1, 2)).unbind(-1)
+    return one - zero
+
+
+def bits_of(recorded: Tensor) -> Tensor:
+    """Recorded bits (B, 1, h, w, D) or (B, h, w, D) as ours: bool (B, D, h, w)."""
+    return (recorded.squeeze(1) if recorded.ndim == 5 else recorded).movedim(-1, 1) != 0
+
+
+def recorded_bits(ledger: Ledger, prefix: str) -> list[Tensor]:
+    """All recorded bits of a pyramid, coarse to fine, as ours: tensors PREFIX0.bits, PREFIX1.bits, .."""
+    scales: list[Tensor] = []
+    while (name := f"{prefix}{len(scales)}.bits") in ledger:
+        scales.append(bits_of(ledger[name]))
+    return scales
