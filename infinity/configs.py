@@ -50,9 +50,7 @@ def _typed(path: str, hint: Any, value: Any) -> Any:
         return _dataclass(path, options[0], value)
     if get_origin(options[0]) is tuple:
         entries = _entry_hints(options[0], len(value))
-        return tuple(
-            _typed(f"{path}[{i}]", entry, value[i]) for i, entry in enumerate(entries)
-        )
+        return tuple(_typed(f"{path}[{i}]", entry, value[i]) for i, entry in enumerate(entries))
     return float(value) if options[0] is float else value
 
 
@@ -91,7 +89,7 @@ def _entry_hints(hint: Any, length: int) -> tuple[Any, ...]:
 def _mismatch(path: str, hint: Any, value: Any) -> ValueError:
     if get_origin(hint) is Literal:
         expected = " or ".join(map(repr, get_args(hint)))
-    elif dataclasses.is_dataclass(hint):
+    elif isinstance(hint, type) and dataclasses.is_dataclass(hint):
         expected = f"a mapping with the fields of {hint.__name__}"
     else:
         expected = hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)

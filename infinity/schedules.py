@@ -2,8 +2,7 @@
 
 An image of aspect ratio ``r = height / width`` is coded as K maps of growing size (paper section 3.5 and
 supplement). Every entry keeps roughly the ratio, and scale k has roughly the same area for every ratio, so
-that sequence lengths match. Only the standard library is imported here: schedules are facts about a model,
-readable without torch.
+that sequence lengths match. Nothing here needs torch: schedules are facts about a model.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Literal, NamedTuple
+
+from infinity.configs import check_literals
 
 __all__ = [
     "ASPECT_RATIOS",
@@ -210,6 +211,7 @@ class Resolution:
     aspect_ratios: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
+        check_literals(self)
         object.__setattr__(self, "sides", tuple(self.sides))
         object.__setattr__(self, "aspect_ratios", tuple(self.aspect_ratios))
         if self.stride < 1:

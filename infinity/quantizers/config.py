@@ -7,6 +7,8 @@ from typing import Literal
 
 from torch import Tensor
 
+from infinity.configs import check_literals
+
 __all__ = ["QuantizerConfig"]
 
 _MAX_BITS = {"bsq": 128, "lfq": 20, "vq": 16}
@@ -42,8 +44,7 @@ class QuantizerConfig:
     detach_residual: bool = True
 
     def __post_init__(self) -> None:
-        if self.kind not in _MAX_BITS:
-            raise ValueError(f"quantizer kind must be one of {', '.join(_MAX_BITS)}, got {self.kind!r}")
+        check_literals(self)
         limit = _MAX_BITS[self.kind]
         if not 1 <= self.num_bits <= limit:
             hint = "" if self.kind == "bsq" else "; its cost grows as 2**num_bits, use kind bsq for more"

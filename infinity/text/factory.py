@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from infinity.configs import check_literals
 from infinity.text.base import TextEncoder
 from infinity.text.hashing import HashingTextConfig, HashingTextEncoder
 from infinity.text.huggingface import HuggingFaceTextConfig, HuggingFaceTextEncoder
@@ -23,6 +24,9 @@ class TextEncoderConfig:
     kind: Literal["hashing", "huggingface"] = "hashing"
     hashing: HashingTextConfig = field(default_factory=HashingTextConfig)
     huggingface: HuggingFaceTextConfig = field(default_factory=HuggingFaceTextConfig)
+
+    def __post_init__(self) -> None:
+        check_literals(self)
 
 
 def build_text_encoder(config: TextEncoderConfig) -> TextEncoder:

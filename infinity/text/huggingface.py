@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 
+from infinity.configs import check_literals
 from infinity.types import TextStates
 
 __all__ = ["HuggingFaceTextConfig", "HuggingFaceTextEncoder", "weights_digest"]
@@ -31,6 +32,7 @@ class HuggingFaceTextConfig:
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
 
     def __post_init__(self) -> None:
+        check_literals(self)
         if not self.model:
             raise ValueError("model must name a directory or a hub id, got an empty string")
         if self.max_len < 1:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from infinity.attention import AttentionKind
+from infinity.configs import check_literals
 from infinity.rope2d import RopeGrid
 
 __all__ = ["PRESETS", "InfinityConfig"]
@@ -50,6 +51,7 @@ class InfinityConfig:
     gamma_init: float = 5e-6
 
     def __post_init__(self) -> None:
+        check_literals(self)
         counts = (
             "depth",
             "width",

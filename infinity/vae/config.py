@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from infinity.configs import check_literals
 from infinity.quantizers.config import QuantizerConfig
 
 __all__ = ["VAEConfig"]
@@ -36,6 +37,7 @@ class VAEConfig:
     patchify: Literal[1, 2] = 1
 
     def __post_init__(self) -> None:
+        check_literals(self)
         for name in ("encoder_multipliers", "decoder_multipliers"):
             multipliers = tuple(getattr(self, name))
             object.__setattr__(self, name, multipliers)
@@ -49,8 +51,6 @@ class VAEConfig:
         for name in ("base_channels", "num_res_blocks", "stem_patch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.patchify not in (1, 2):
-            raise ValueError(f"patchify must be 1 or 2, got {self.patchify}")
 
     @property
     def num_bits(self) -> int:

@@ -11,7 +11,7 @@ from infinity.quantizers import BSQ, LFQ, VQ, QuantizerConfig, build_quantizer
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "fsq"}, "bsq, lfq, vq, got 'fsq'"),
+        ({"kind": "fsq"}, "kind must be 'bsq' or 'lfq' or 'vq', got 'fsq'"),
         ({"num_bits": 0}, r"bsq must be in \[1, 128\], got 0"),
         ({"kind": "vq", "num_bits": 17}, r"vq must be in \[1, 16\], got 17.*use kind bsq"),
         ({"kind": "lfq", "num_bits": 32}, r"lfq must be in \[1, 20\], got 32.*use kind bsq"),
