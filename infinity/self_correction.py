@@ -1,4 +1,4 @@
-"""Bitwise self-correction: train on the model's own kind of mistakes (paper section 3.4, Table 6).
+"""Bitwise self-correction: train on the model's own kind of mistakes (paper section 3.4, Eq. 6, Table 6).
 
 While the code pyramid of an image is built, random bits of every scale are flipped. Two things follow from a
 flip:
@@ -10,6 +10,7 @@ flip:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -17,6 +18,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from infinity.configs import check_literals
 from infinity.quantizers.base import Quantizer
 from infinity.quantizers.bits import bits_to_codes, codes_to_bits, patchify_bits
 from infinity.randomness import Randomness, uniform
@@ -35,8 +37,8 @@ class SelfCorrectionConfig:
             contain flipped bits, labels are the undisturbed image's ("random flip"); the official switch that
             is named so, ``noise_apply_requant=0``, leaves the inputs undisturbed as well. ``full``: flip and
             re-quantise.
-        max_flip: the share of flipped bits is drawn uniformly from 0, 0.01, .., max_flip, for each scale
-            anew.
+        max_flip: the share of flipped bits is drawn uniformly from 0, 0.01, .., max_flip (the official grid),
+            for each scale anew.
         num_scales: only the first so many scales are disturbed; 0 for all. (Flips of the last scale have no
             effect.)
         draw: one share for the whole batch, as officially, or one for every sample: same distribution for
@@ -49,8 +51,13 @@ class SelfCorrectionConfig:
     draw: Literal["batch", "sample"] = "batch"
 
     def __post_init__(self) -> None:
+        check_literals(self)
         if not 0 <= self.max_flip <= 1:
             raise ValueError(f"max_flip is a share of bits and must be in [0, 1], got {self.max_flip}")
+        if not math.isclose(100 * self.max_flip, round(100 * self.max_flip)):
+            raise ValueError(
+                f"max_flip must be a multiple of 0.01, in whose steps shares are drawn, got {self.max_flip}"
+            )
         if self.num_scales < 0:
             raise ValueError(f"num_scales must be positive, or 0 for all scales, got {self.num_scales}")
 
@@ -89,6 +96,7 @@ def self_correct(
             f"the schedule ends at {latent.final.h}x{latent.final.w} latent cells, the features are "
             f"{features_BDHW.shape[-2]}x{features_BDHW.shape[-1]}; take the schedule of this image size"
         )
+    bits_of: Callable[[Tensor], Tensor] = codes_to_bits if quantizer is None else quantizer.bits_of
     codes_of: Callable[[Tensor], Tensor] = bits_to_codes if quantizer is None else quantizer.codes_from_bits
     features_BDHW = features_BDHW.float()
     clean_sum = noisy_sum = torch.zeros_like(features_BDHW)
@@ -97,7 +105,7 @@ def self_correct(
     for k, scale in enumerate(latent):
         history = noisy_sum if config.mode == "full" else clean_sum
         residual_BDHW = area_down(features_BDHW - history, scale)
-        bits_BDHW = codes_to_bits(residual_BDHW) if quantizer is None else quantizer(residual_BDHW).bits_BDHW
+        bits_BDHW = bits_of(residual_BDHW)
         labels.append(patchify_bits(bits_BDHW, patchify))
         if k + 1 == len(latent):
             break

@@ -48,7 +48,7 @@ class MultiScaleCodes(NamedTuple):
 
     features_BDHW: Tensor  # float; sum over scales of up-sampled codes, what the decoder takes (paper Eq. 1)
     bits: tuple[Tensor, ...]  # per scale: bool (B, D, h_k, w_k)
-    losses: dict[str, Tensor]  # scalars: the quantizer's losses, averaged over scales
+    losses: dict[str, Tensor]  # scalars: the quantizer's, averaged over scales; none from `VAE.tokenize`
 
 
 class ImageTextBatch(NamedTuple):

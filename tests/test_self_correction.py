@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from infinity.quantizers import QuantizerConfig, build_quantizer
 from infinity.quantizers.bits import bits_to_codes, patchify_bits
 from infinity.schedules import ScaleSchedule, build_schedule
 from infinity.self_correction import SelfCorrectionConfig, TeacherForcing, self_correct
@@ -32,7 +33,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def by_definition(z: Tensor, schedule: ScaleSchedule, masks: list[Tensor], mode: str) -> TeacherForcing:
-    """Paper Algorithm 2, with torch's own interpolation and both histories kept apart."""
+    """Paper Eq. 6, with torch's own interpolation and both histories kept apart."""
     size = schedule.final
     clean, noisy = torch.zeros_like(z), torch.zeros_like(z)
     inputs, labels = [], []
@@ -193,8 +194,27 @@ def test_features_of_another_size_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"max_flip": 1.5}, "max_flip"), ({"num_scales": -1}, "num_scales")]
+    ("options", "message"),
+    [
+        ({"max_flip": 1.5}, r"max_flip .* must be in \[0, 1\], got 1.5"),
+        ({"max_flip": 0.305}, "max_flip must be a multiple of 0.01.* got 0.305"),
+        ({"num_scales": -1}, "num_scales"),
+    ],
 )
 def test_impossible_configurations_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SelfCorrectionConfig(**options)
+
+
+def test_every_hundredth_is_a_share_of_flips() -> None:
+    for percent in range(101):
+        SelfCorrectionConfig(max_flip=percent / 100)
+
+
+@pytest.mark.parametrize("kind", ["bsq", "lfq", "vq"])
+def test_labels_are_made_without_the_quantizers_losses(kind: Any) -> None:
+    quantizer = build_quantizer(QuantizerConfig(kind=kind, num_bits=5)).quantizer
+    losses: list[Any] = []
+    quantizer.register_forward_hook(lambda _module, _inputs, output: losses.append(output.losses))
+    self_correct(features(), SCHEDULE, SelfCorrectionConfig(), generator=seeded(), quantizer=quantizer)
+    assert losses == []

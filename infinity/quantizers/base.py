@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from infinity.precision import full_precision
+from infinity.quantizers.bits import bits_to_codes, codes_to_bits
 from infinity.quantizers.config import QuantizerConfig
 from infinity.types import QuantizerOutput
 
@@ -15,7 +16,10 @@ __all__ = ["Quantizer", "straight_through"]
 
 
 class Quantizer(nn.Module, ABC):
-    """Maps continuous features to codes that D bits name, one latent cell at a time."""
+    """Maps continuous features to codes that D bits name, one latent cell at a time.
+
+    Bits are the signs of the features, unless a subclass has other ones.
+    """
 
     def __init__(self, config: QuantizerConfig) -> None:
         super().__init__()
@@ -31,13 +35,17 @@ class Quantizer(nn.Module, ABC):
         """Whether this is a training step; a preview amid training has no gradients, maybe no other ranks."""
         return self.training and torch.is_grad_enabled()
 
+    def bits_of(self, z_BDHW: Tensor) -> Tensor:
+        """The bits that :meth:`forward` gives, without its codes and losses: bool (B, D, H, W)."""
+        return codes_to_bits(z_BDHW)
+
+    def codes_from_bits(self, bits_BDHW: Tensor) -> Tensor:
+        """The codes that bits stand for: fp32, (B, D, H, W)."""
+        return bits_to_codes(bits_BDHW, dim=1)
+
     @abstractmethod
     def quantize(self, z_BDHW: Tensor) -> QuantizerOutput:
         """Codes (straight-through), bits and unweighted losses of fp32 features."""
-
-    @abstractmethod
-    def codes_from_bits(self, bits_BDHW: Tensor) -> Tensor:
-        """The codes that bits stand for: fp32, (B, D, H, W)."""
 
 
 def straight_through(z: Tensor, codes: Tensor) -> Tensor:

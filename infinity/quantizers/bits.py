@@ -34,7 +34,10 @@ def codes_to_bits(codes: Tensor) -> Tensor:
 
 
 def pack_ids(bits_D: Tensor) -> Tensor:
-    """Read the last dimension, (..., D) bool, as int64 ids, most significant bit first (paper Eq. 5)."""
+    """Read the last dimension, (..., D) bool, as int64 ids, most significant bit first.
+
+    Paper Eq. 5 sums the same powers of two from the other end; the official code does it as here.
+    """
     _check_id_bits(bits_D.shape[-1])
     return (bits_D.long() << _shifts(bits_D.shape[-1], bits_D.device)).sum(dim=-1)
 

@@ -6,7 +6,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from infinity.quantizers.base import Quantizer, straight_through
-from infinity.quantizers.bits import bits_to_codes, codes_to_bits
 from infinity.quantizers.entropy import factorised_entropies
 from infinity.types import QuantizerOutput
 
@@ -21,7 +20,7 @@ class BSQ(Quantizer):
 
     def quantize(self, z_BDHW: Tensor) -> QuantizerOutput:
         unit_BDHW = F.normalize(z_BDHW, dim=1)
-        bits_BDHW = codes_to_bits(unit_BDHW)
+        bits_BDHW = self.bits_of(z_BDHW)
         codes_BDHW = self.codes_from_bits(bits_BDHW)
         logits_BDHW = unit_BDHW * (4 * self.config.inv_temperature * self.config.num_bits**-0.5)
         entropies = factorised_entropies(logits_BDHW, sync=self.learning)
@@ -31,6 +30,3 @@ class BSQ(Quantizer):
             "entropy_batch": entropies.batch,
         }
         return QuantizerOutput(straight_through(unit_BDHW, codes_BDHW), bits_BDHW, losses)
-
-    def codes_from_bits(self, bits_BDHW: Tensor) -> Tensor:
-        return bits_to_codes(bits_BDHW, dim=1)

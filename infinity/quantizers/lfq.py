@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from infinity.quantizers.base import Quantizer, straight_through
-from infinity.quantizers.bits import bits_to_codes, codes_to_bits, unpack_ids
+from infinity.quantizers.bits import bits_to_codes, unpack_ids
 from infinity.quantizers.entropy import exact_entropies
 from infinity.types import QuantizerOutput
 
@@ -22,7 +22,7 @@ class LFQ(Quantizer):
     """
 
     def quantize(self, z_BDHW: Tensor) -> QuantizerOutput:
-        bits_BDHW = codes_to_bits(z_BDHW)
+        bits_BDHW = self.bits_of(z_BDHW)
         codes_BDHW = self.codes_from_bits(bits_BDHW)
         ids_V = torch.arange(2**self.config.num_bits, device=z_BDHW.device)
         codebook_VD = bits_to_codes(unpack_ids(ids_V, self.config.num_bits), dim=1)
@@ -34,6 +34,3 @@ class LFQ(Quantizer):
             "entropy_batch": entropies.batch,
         }
         return QuantizerOutput(straight_through(z_BDHW, codes_BDHW), bits_BDHW, losses)
-
-    def codes_from_bits(self, bits_BDHW: Tensor) -> Tensor:
-        return bits_to_codes(bits_BDHW, dim=1)

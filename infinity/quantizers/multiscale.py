@@ -1,4 +1,4 @@
-"""Multi-scale residual quantization (paper Eq. 1 and Algorithm 1) over any quantizer of single cells."""
+"""Multi-scale residual quantization (paper section 3.2, Eq. 1) over any quantizer of single cells."""
 
 from __future__ import annotations
 
@@ -37,12 +37,7 @@ class MultiScaleResidual(nn.Module):
         random part of the samples (finer scales then have to code more); `generator` draws which. The bits
         are still reported.
         """
-        if tuple(features_BDHW.shape[-2:]) != schedule.final:
-            got, expected = "x".join(map(str, features_BDHW.shape[-2:])), "x".join(map(str, schedule.final))
-            raise ValueError(
-                f"the schedule ends at {expected} latent cells but the features are {got}; "
-                "take the schedule of this image size"
-            )
+        _check_size(features_BDHW, schedule)
         kept_KB = self._draw_kept(len(schedule), features_BDHW.shape[0], generator, features_BDHW.device)
         residual_BDHW = features_BDHW.float()
         total_BDHW = torch.zeros_like(residual_BDHW)
@@ -61,6 +56,18 @@ class MultiScaleResidual(nn.Module):
             losses.append(quantized.losses)
         mean_losses = {name: torch.stack([scale[name] for scale in losses]).mean() for name in losses[0]}
         return MultiScaleCodes(total_BDHW, tuple(bits), mean_losses)
+
+    @torch.no_grad()
+    def bits_of(self, features_BDHW: Tensor, schedule: ScaleSchedule) -> tuple[Tensor, ...]:
+        """The bits that :meth:`forward` gives, per scale, without losses and gradients."""
+        _check_size(features_BDHW, schedule)
+        residual_BDHW = features_BDHW.float()
+        bits: list[Tensor] = []
+        for scale in schedule:
+            bits.append(self.quantizer.bits_of(area_down(residual_BDHW, scale)))
+            codes_BDHW = self.quantizer.codes_from_bits(bits[-1])
+            residual_BDHW = residual_BDHW - bilinear_up(codes_BDHW, schedule.final)
+        return tuple(bits)
 
     def sum_codes(self, bits: Sequence[Tensor], schedule: ScaleSchedule) -> Tensor:
         """Rebuild fp32 features of size ``schedule.final`` from the bits (B, D, h, w) of the first scales."""
@@ -83,3 +90,12 @@ class MultiScaleResidual(nn.Module):
         kept_KB = uniform((num_scales, batch), generator, batch_dim=1) >= self.config.scale_depth_dropout
         kept_KB[-1] = True
         return kept_KB.to(device, torch.float32)
+
+
+def _check_size(features_BDHW: Tensor, schedule: ScaleSchedule) -> None:
+    if tuple(features_BDHW.shape[-2:]) != schedule.final:
+        got, expected = "x".join(map(str, features_BDHW.shape[-2:])), "x".join(map(str, schedule.final))
+        raise ValueError(
+            f"the schedule ends at {expected} latent cells but the features are {got}; "
+            "take the schedule of this image size"
+        )

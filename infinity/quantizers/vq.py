@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from infinity.precision import full_precision
 from infinity.quantizers.base import Quantizer, straight_through
 from infinity.quantizers.bits import pack_ids, unpack_ids
 from infinity.quantizers.config import QuantizerConfig
@@ -32,20 +33,31 @@ class VQ(Quantizer):
 
     def quantize(self, z_BDHW: Tensor) -> QuantizerOutput:
         unit_BDHW = F.normalize(z_BDHW, dim=1)
-        codebook_VD = F.normalize(self.codebook_VD.float(), dim=1)
-        similarity_NV = unit_BDHW.movedim(1, -1).flatten(0, 2) @ codebook_VD.T
-        ids_BHW = similarity_NV.argmax(dim=1).view(z_BDHW[:, 0].shape)
-        codes_BDHW = codebook_VD[ids_BHW].movedim(-1, 1)
-        entropies = exact_entropies(2 * self.config.inv_temperature * similarity_NV, sync=self.learning)
+        similarity_BHWV = self._similarity(unit_BDHW)
+        bits_BDHW = self._nearest(similarity_BHWV)
+        codes_BDHW = self.codes_from_bits(bits_BDHW)
+        logits_NV = 2 * self.config.inv_temperature * similarity_BHWV.flatten(0, 2)
+        entropies = exact_entropies(logits_NV, sync=self.learning)
         losses = {
             "commitment": F.mse_loss(unit_BDHW, codes_BDHW.detach()),
             "codebook": F.mse_loss(codes_BDHW, unit_BDHW.detach()),
             "entropy_sample": entropies.sample,
             "entropy_batch": entropies.batch,
         }
-        bits_BDHW = unpack_ids(ids_BHW, self.config.num_bits).movedim(-1, 1)
         return QuantizerOutput(straight_through(unit_BDHW, codes_BDHW), bits_BDHW, losses)
 
+    def bits_of(self, z_BDHW: Tensor) -> Tensor:
+        with full_precision(z_BDHW.device):
+            return self._nearest(self._similarity(F.normalize(z_BDHW.float(), dim=1)))
+
     def codes_from_bits(self, bits_BDHW: Tensor) -> Tensor:
-        codebook_VD = F.normalize(self.codebook_VD.float(), dim=1)
-        return codebook_VD[pack_ids(bits_BDHW.movedim(1, -1))].movedim(-1, 1)
+        return self._unit_codebook()[pack_ids(bits_BDHW.movedim(1, -1))].movedim(-1, 1)
+
+    def _similarity(self, unit_BDHW: Tensor) -> Tensor:
+        return unit_BDHW.movedim(1, -1) @ self._unit_codebook().T  # (B, H, W, V)
+
+    def _nearest(self, similarity_BHWV: Tensor) -> Tensor:
+        return unpack_ids(similarity_BHWV.argmax(dim=-1), self.config.num_bits).movedim(-1, 1)
+
+    def _unit_codebook(self) -> Tensor:
+        return F.normalize(self.codebook_VD.float(), dim=1)

@@ -23,7 +23,7 @@ def features(batch: int = 2) -> Tensor:
 
 
 def naive(z: Tensor, *, detach: bool) -> Tensor:
-    """The paper's Algorithm 1 for BSQ, in 5-D as the official code writes it."""
+    """The residual loop for BSQ, in 5-D as the official code writes it."""
     residual, total = z.unsqueeze(2), torch.zeros_like(z).unsqueeze(2)
     for h, w in SCHEDULE:
         unit = F.normalize(F.interpolate(residual, size=(1, h, w), mode="area"), dim=1)
@@ -36,7 +36,7 @@ def naive(z: Tensor, *, detach: bool) -> Tensor:
 
 
 @pytest.mark.parametrize("detach", [True, False])
-def test_the_loop_and_its_gradient_are_the_papers(detach: bool) -> None:
+def test_the_loop_and_its_gradient_are_the_official_ones(detach: bool) -> None:
     z, cotangent = features().requires_grad_(), features()
     actual = build(detach_residual=detach)(z, SCHEDULE).features_BDHW
     expected = naive(z, detach=detach)
@@ -105,6 +105,8 @@ def test_stochastic_depth_is_for_training_only_and_asks_for_a_generator() -> Non
 def test_features_of_another_size_are_refused() -> None:
     with pytest.raises(ValueError, match="ends at 6x4 latent cells but the features are 4x6"):
         build()(torch.randn(1, 5, 4, 6), SCHEDULE)
+    with pytest.raises(ValueError, match="ends at 6x4 latent cells but the features are 4x6"):
+        build().bits_of(torch.randn(1, 5, 4, 6), SCHEDULE)
 
 
 def test_half_precision_features_are_coded_in_fp32() -> None:
@@ -113,3 +115,15 @@ def test_half_precision_features_are_coded_in_fp32() -> None:
         codes = build()(z.bfloat16(), SCHEDULE)
     assert codes.features_BDHW.dtype == torch.float32
     assert torch.equal(codes.features_BDHW, build()(z.bfloat16().float(), SCHEDULE).features_BDHW)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bits_are_those_of_the_forward_pass_without_its_losses(kind: str) -> None:
+    quantizer, z = build(kind=kind), features(batch=64).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = quantizer(z, SCHEDULE).bits
+        runs: list[Any] = []
+        quantizer.quantizer.register_forward_hook(lambda *run: runs.append(run))
+        bits = quantizer.bits_of(z, SCHEDULE)
+    assert runs == []
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(bits, expected, strict=True))
