@@ -8,6 +8,8 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from infinity.configs import check_literals
+
 __all__ = ["DiscriminatorConfig", "PatchDiscriminator"]
 
 
@@ -26,12 +28,11 @@ class DiscriminatorConfig:
     norm: Literal["group", "spectral"] = "group"
 
     def __post_init__(self) -> None:
+        check_literals(self)
         if self.num_layers < 1:
             raise ValueError(f"discriminator num_layers must be at least 1, got {self.num_layers}")
         if self.channels < 1 or (self.norm == "group" and self.channels % 8):
             raise ValueError(f"discriminator channels must be a positive multiple of 8, got {self.channels}")
-        if self.norm not in ("group", "spectral"):
-            raise ValueError(f"discriminator norm must be group or spectral, got {self.norm!r}")
 
 
 class PatchDiscriminator(nn.Module):
@@ -40,29 +41,27 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         self.config = config
-        layers: list[nn.Module] = [nn.Conv2d(3, config.channels, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        layers: list[nn.Module] = [_conv(3, config.channels, stride=2), nn.LeakyReLU(0.2)]
         channels = config.channels
         for i in range(1, config.num_layers + 1):
             width = config.channels * min(2**i, 8)
-            stride = 2 if i < config.num_layers else 1
-            conv = nn.Conv2d(channels, width, 4, stride=stride, padding=1)
+            conv = _conv(channels, width, stride=2 if i < config.num_layers else 1)
             if config.norm == "spectral":
                 layers += [spectral_norm(conv), nn.LeakyReLU(0.2)]
             else:
                 layers += [conv, nn.GroupNorm(8, width), nn.LeakyReLU(0.2)]
             channels = width
-        layers.append(nn.Conv2d(channels, 1, 4, padding=1))
-        self.layers = nn.Sequential(*layers)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Small normal weights, as in pix2pix."""
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.normal_(layer.weight, std=0.02)
-                assert layer.bias is not None
-                nn.init.zeros_(layer.bias)
+        self.layers = nn.Sequential(*layers, _conv(channels, 1, stride=1))
 
     def forward(self, images_B3HW: Tensor) -> Tensor:
         """Judge every patch."""
         return self.layers(images_B3HW)
+
+
+def _conv(in_channels: int, out_channels: int, stride: int) -> nn.Conv2d:
+    """A 4 x 4 convolution with pix2pix's initial weights, set before spectral norm takes them over."""
+    conv = nn.Conv2d(in_channels, out_channels, 4, stride=stride, padding=1)
+    nn.init.normal_(conv.weight, std=0.02)
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
+    return conv

@@ -48,12 +48,24 @@ def test_spectral_norm_holds_weights_at_norm_one() -> None:
     assert torch.linalg.matrix_norm(weight, 2).item() == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize("norm", NORMS)
+def test_weights_start_as_in_pix2pix(norm: str) -> None:
+    net = build(norm, channels=32)
+    weights = {name: p for name, p in net.named_parameters() if p.ndim == 4}
+    assert len(weights) == 4
+    for name, weight in weights.items():  # under spectral norm, those that it divides
+        assert weight.std().item() == pytest.approx(0.02, rel=0.1), name
+    if norm == "spectral":
+        normed = net.layers[2].weight.flatten(1)  # pyright: ignore
+        assert torch.linalg.matrix_norm(normed, 2).item() == pytest.approx(1, abs=0.1)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"num_layers": 0}, "num_layers must be at least 1, got 0"),
         ({"channels": 12}, "channels must be a positive multiple of 8, got 12"),
-        ({"norm": "batch"}, "norm must be group or spectral, got 'batch'"),
+        ({"norm": "batch"}, "norm must be 'group' or 'spectral', got 'batch'"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, Any], message: str) -> None:
