@@ -10,14 +10,17 @@ A token of scale k sees all tokens of scales 1..k. Three exact ways to compute t
 
 from __future__ import annotations
 
+import itertools
 import math
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
+from infinity.precision import full_precision
 from infinity.schedules import ScaleSchedule
 
 __all__ = [
@@ -47,11 +50,9 @@ class AttentionPlan(NamedTuple):
 
 def split_groups(schedule: ScaleSchedule, merge_tokens: int = MERGE_TOKENS) -> tuple[tuple[int, int], ...]:
     """Query ranges of the split path: one per scale, after one for all scales within the first tokens."""
-    ends = [end for end in schedule.offsets[1:] if end > merge_tokens]
-    merged = max((end for end in schedule.offsets if end <= merge_tokens), default=0)
-    starts = [merged, *ends] if merged else [0, *ends]
-    groups = tuple(zip(starts, ends, strict=False))
-    return ((0, merged), *groups) if merged else groups
+    merged = max(end for end in schedule.offsets if end <= merge_tokens)  # 0 if the first scale is larger
+    bounds = sorted({0, *(end for end in schedule.offsets if end >= merged)})
+    return tuple(itertools.pairwise(bounds))
 
 
 @torch.compiler.assume_constant_result
@@ -96,28 +97,38 @@ def _attention_plan(schedule: ScaleSchedule, kind: AttentionKind, device: torch.
 def softmax_attention(
     q_BNLK: Tensor, k_BNMK: Tensor, v_BNMK: Tensor, mask: Tensor | None, scale: float
 ) -> Tensor:
-    """Softmax attention by the fastest exact kernel; `mask` is bool and broadcasts to (B, N, L, M).
-
-    PyTorch's fused kernel for CPUs has a slow backward pass in bfloat16 (five times slower than this at 21
-    tokens and at 85, three times at 521), so there the products are written out.
-    """
+    """Softmax attention by the fastest exact kernel; `mask` is bool and broadcasts to (B, N, L, M)."""
     if q_BNLK.device.type != "cpu" or q_BNLK.dtype != torch.bfloat16 or not torch.is_grad_enabled():
         return F.scaled_dot_product_attention(q_BNLK, k_BNMK, v_BNMK, attn_mask=mask, scale=scale)
-    heads = q_BNLK.shape[:2]
-    q, k, v = (tensor.flatten(0, 1) for tensor in (q_BNLK if scale == 1 else q_BNLK * scale, k_BNMK, v_BNMK))
-    k = k.transpose(1, 2)
-    if mask is None:
-        weights = torch.bmm(q, k).softmax(dim=-1)
-    elif mask.ndim == 2:  # the same for all images and heads: added for nothing, in forward and in backward
-        weights = torch.baddbmm(_additive(mask, q.dtype), q, k).softmax(dim=-1)
-    else:
-        scores_BNLM = torch.bmm(q, k).unflatten(0, heads).float().masked_fill(~mask, -math.inf)
-        weights = scores_BNLM.softmax(dim=-1).to(v.dtype).flatten(0, 1)
-    return torch.bmm(weights, v).unflatten(0, heads)
+    return cast("Tensor", _WrittenOut.apply(q_BNLK, k_BNMK, v_BNMK, mask, scale))
 
 
-def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, -math.inf)
+class _WrittenOut(torch.autograd.Function):
+    """Attention of bfloat16 tensors with scores in float32, as fused kernels have them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, q_BNLK: Tensor, k_BNMK: Tensor, v_BNMK: Tensor, mask: Tensor | None, scale: float
+    ) -> Tensor:
+        with full_precision(q_BNLK.device):
+            scores_BNLM = (q_BNLK.float() * scale) @ k_BNMK.float().transpose(-2, -1)
+        if mask is not None:
+            scores_BNLM = scores_BNLM.masked_fill(~mask, -math.inf)
+        weights_BNLM = scores_BNLM.softmax(dim=-1).to(v_BNMK.dtype)
+        ctx.save_for_backward(q_BNLK, k_BNMK, v_BNMK, weights_BNLM)
+        ctx.scale = scale
+        return weights_BNLM @ v_BNMK
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_BNLK: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        q_BNLK, k_BNMK, v_BNMK, weights_BNLM = ctx.saved_tensors
+        grad_BNLM = torch.ops.aten._softmax_backward_data(
+            grad_BNLK @ v_BNMK.transpose(-2, -1), weights_BNLM, -1, weights_BNLM.dtype
+        )
+        grad_q_BNLK = grad_BNLM @ k_BNMK * ctx.scale
+        grad_k_BNMK = grad_BNLM.transpose(-2, -1) @ q_BNLK * ctx.scale
+        return grad_q_BNLK, grad_k_BNMK, weights_BNLM.transpose(-2, -1) @ grad_BNLK, None, None
 
 
 def attend(q_BNLK: Tensor, k_BNLK: Tensor, v_BNLK: Tensor, plan: AttentionPlan) -> Tensor:

@@ -126,3 +126,34 @@ def test_bfloat16_training_on_cpu_equals_the_fused_kernel_and_its_gradients(mask
         results.append([output, *(leaf.grad for leaf in leaves)])
     for ours, expected in zip(*results, strict=True):
         torch.testing.assert_close(ours.float(), expected.float(), **TOL[torch.bfloat16])
+
+
+@pytest.mark.parametrize("temperature", [4.0, 30.0, 100.0])
+def test_bfloat16_training_on_cpu_keeps_the_scores_of_sharp_attention_exact(temperature: float) -> None:
+    """Cosine attention learns temperatures up to 100, where bfloat16 scores would be off by up to 1/4."""
+    q, k, v = (F.normalize(torch.randn(2, 3, 40, 16), dim=-1) for _ in range(3))
+    leaves = [x.bfloat16().requires_grad_() for x in (q * temperature, k + 0.3 * q, v)]
+    twins = [x.detach().double().requires_grad_() for x in leaves]
+    mask = torch.ones(40, 40).tril(5).bool()
+    out = softmax_attention(*leaves, mask, 1.0)
+    exact = F.scaled_dot_product_attention(*twins, attn_mask=mask, scale=1.0)
+    cotangent = torch.randn(out.shape).bfloat16()
+    ours = [out, *torch.autograd.grad(out, leaves, cotangent)]
+    expected = [exact, *torch.autograd.grad(exact, twins, cotangent.double())]
+    for actual, wanted in zip(ours, expected, strict=True):
+        assert (actual.double() - wanted).norm() < 2**-7 * wanted.norm()
+
+
+def test_written_out_attention_can_be_compiled() -> None:
+    tensors = [torch.randn(1, 2, 5, 8, dtype=torch.bfloat16, requires_grad=True) for _ in range(3)]
+    mask = torch.ones(5, 5).tril().bool()
+    eager, compiled = (
+        function(*tensors, mask, 0.3)
+        for function in (
+            softmax_attention,
+            torch.compile(softmax_attention, backend="aot_eager", fullgraph=True),
+        )
+    )
+    grads = [torch.autograd.grad(out.float().square().sum(), tensors) for out in (eager, compiled)]
+    torch.testing.assert_close(compiled, eager, **TOL[torch.bfloat16])
+    torch.testing.assert_close(*grads, **TOL[torch.bfloat16])
