@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["area_down", "bilinear_down", "bilinear_resize", "bilinear_up"]
+__all__ = ["area_down", "bilinear_resize", "bilinear_up"]
 
 
 def area_down(x_BDHW: Tensor, size: tuple[int, int]) -> Tensor:
@@ -27,7 +27,6 @@ def bilinear_resize(x_BDHW: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 bilinear_up = bilinear_resize
-bilinear_down = bilinear_resize
 
 
 def _has_size(x_BDHW: Tensor, size: tuple[int, int]) -> bool:

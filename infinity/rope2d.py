@@ -1,4 +1,4 @@
-"""Two-dimensional rotary position embedding over the scales of a schedule (paper section 3.2).
+"""Two-dimensional rotary position embedding over the scales of a schedule (paper section 3.5).
 
 The first half of a head's channel pairs rotates with the row of a token, the second half with its column. A
 head's channels are laid out as (first elements of all pairs, second elements of all pairs), so that a

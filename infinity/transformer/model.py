@@ -35,7 +35,7 @@ class Drops(NamedTuple):
 
 
 class Infinity(nn.Module):
-    """Bitwise visual autoregressive transformer (paper section 3.2; official ``Infinity``).
+    """Bitwise visual autoregressive transformer (paper section 3.1; official ``Infinity``).
 
     The sequence is a start token made of the text, then one token per cell of scales 2..K, embedded from the
     sum of all coarser scales, resized to that scale. Tokens of scale k predict the bits of scale k.
