@@ -1,4 +1,4 @@
-"""Draw images scale by scale (paper section 3.2; official ``autoregressive_infer_cfg``)."""
+"""Draw images scale by scale (paper section 3.1; official ``autoregressive_infer_cfg``)."""
 
 from __future__ import annotations
 
