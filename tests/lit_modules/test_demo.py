@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.provenance import collect_provenance
+from evaluation.results import MetricValue, Result
+from evaluation.shapeseval.results import VERIFIER_VERSION
 from lit_modules.cli import main
-from lit_modules.demo import DemoOptions, Stages, duration_text, run_demo
+from lit_modules.demo import DemoOptions, Stages, duration_text, headline, run_demo
 
 
 def options(tmp_path: Path, **values) -> DemoOptions:
@@ -63,6 +66,20 @@ def test_an_impossible_budget_is_one_sentence(capsys):
 
 def test_runs_are_named_after_tier_and_budget():
     assert DemoOptions(tier="full", budget=60).run == Path("runs/demo-full-60")
+
+
+def test_the_end_tells_the_numbers_that_the_report_opens_with(tmp_path):
+    scored = f"shapeseval[basic,64px,verifier={VERIFIER_VERSION}]/id/overall"
+    metrics = (
+        MetricValue(id="bits_used", value=0.5, direction="none", n=9),
+        MetricValue(id=scored, value=0.8, direction="higher", n=9, ci95=(0.75, 0.85)),
+        MetricValue(id="ssim[64px]", value=0.9, direction="higher", n=9),
+    )
+    Result(name="run", metrics=metrics, provenance=collect_provenance()).save(tmp_path)
+    assert headline(tmp_path) == [
+        "ShapesEval: prompts as in training: 0.80 (0.75 to 0.85)",
+        "Reconstruction SSIM: 0.90",
+    ]
 
 
 @pytest.mark.slow
