@@ -22,6 +22,7 @@ _LIBRARIES = (
     "torch",
     "torchvision",
     "lightning",
+    "transformers",
     "numpy",
     "scipy",
     "opencv-python-headless",
