@@ -97,14 +97,24 @@ def _attention_plan(schedule: ScaleSchedule, kind: AttentionKind, device: torch.
 def softmax_attention(
     q_BNLK: Tensor, k_BNMK: Tensor, v_BNMK: Tensor, mask: Tensor | None, scale: float
 ) -> Tensor:
-    """Softmax attention by the fastest exact kernel; `mask` is bool and broadcasts to (B, N, L, M)."""
+    """Softmax attention by the fastest exact kernel; `mask` is bool and broadcasts to (B, N, L, M).
+
+    PyTorch's fused kernel for CPUs has a slow backward pass in bfloat16, so there the products are written
+    out. Forward and backward together, of 8 heads of 96 channels, the fused one takes 5.2 times as long at 21
+    tokens, 3.0 at 130 and 2.1 at 521 (one thread of an EPYC).
+    """
     if q_BNLK.device.type != "cpu" or q_BNLK.dtype != torch.bfloat16 or not torch.is_grad_enabled():
         return F.scaled_dot_product_attention(q_BNLK, k_BNMK, v_BNMK, attn_mask=mask, scale=scale)
     return cast("Tensor", _WrittenOut.apply(q_BNLK, k_BNMK, v_BNMK, mask, scale))
 
 
 class _WrittenOut(torch.autograd.Function):
-    """Attention of bfloat16 tensors with scores in float32, as fused kernels have them."""
+    """Attention of bfloat16 tensors with scores in float32, as fused kernels have them.
+
+    Rounded to bfloat16, scores would be off by up to 1/4 at the highest temperature of cosine attention, 100;
+    errors of outputs and gradients would be 3 to 6 times the fused kernel's at temperature 30, 7 to 13 times
+    at 100.
+    """
 
     @staticmethod
     def forward(
