@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from infinity.checkpoints.io import weights_sha256
+from infinity.hub import model_directory
 from infinity.pipeline import InfinityPipeline
 from infinity.sampling.config import parse_per_scale
 
@@ -15,6 +17,7 @@ __all__ = [
     "add_model_options",
     "add_sampling_options",
     "load_pipeline",
+    "model_record",
     "sampling_arguments",
 ]
 
@@ -53,6 +56,17 @@ def load_pipeline(options: argparse.Namespace) -> InfinityPipeline:
     """The model of :func:`add_model_options`, where it shall run."""
     pipeline = InfinityPipeline.from_pretrained(options.model)
     return pipeline.to(options.device, torch.bfloat16 if options.bf16 else None)
+
+
+def model_record(options: argparse.Namespace, pipeline: InfinityPipeline) -> dict[str, Any]:
+    """What images depend on beside prompts, seeds and settings, for manifests."""
+    directory = model_directory(options.model)
+    return {
+        "model_sha256": weights_sha256(directory / "transformer"),
+        "vae_sha256": weights_sha256(directory / "vae"),
+        "text_fingerprint": pipeline.text_encoder.fingerprint,
+        "dtype": str(pipeline.dtype).removeprefix("torch."),
+    }
 
 
 def sampling_arguments(options: argparse.Namespace) -> dict[str, Any]:

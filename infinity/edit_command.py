@@ -15,6 +15,7 @@ from infinity.command_options import (
     add_model_options,
     add_sampling_options,
     load_pipeline,
+    model_record,
     sampling_arguments,
 )
 from infinity.editing import coarse_to_fine, load_bits, read_image, reconstruct, reconstruct_bits, redraw
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     def add(name: str, edit: Callable[..., Pictures], summary: str) -> argparse.ArgumentParser:
         command = edits.add_parser(name, help=summary, description=summary)
-        command.set_defaults(edit=edit, name=name)
+        command.set_defaults(edit=edit)
         command.add_argument("--output", type=Path, required=True, help="new folder to write to")
         add_model_options(command)
         add_sampling_options(command)
@@ -105,9 +106,16 @@ def run(options: argparse.Namespace) -> None:
     for number, image in enumerate(pictures.results):
         save_png(image, options.output / f"{number}.png")
     save_png(image_grid([*pictures.sources, *pictures.results]), options.output / "grid.png")
-    said = {key: value for key, value in vars(options).items() if key not in ("run", "edit", "output")}
-    said = {key: str(value) if isinstance(value, Path) else value for key, value in said.items()}
-    write_json(options.output / "edit.json", {**said, "seeds": pictures.seeds})
+    record = model_record(options, pipeline) | pipeline.settings(**sampling_arguments(options)).record()
+    del record["aspect_ratio"]  # which the source decides
+    unsaid = {"run", "edit", "output", "model", "device", "bf16", "batch_size"}
+    said = {
+        key: str(value) if isinstance(value, Path) else value
+        for key, value in vars(options).items()
+        if key not in unsaid
+    }
+    said["edit"] = options.edit.__name__[1:]
+    write_json(options.output / "edit.json", {**said, **record, "seeds": pictures.seeds})
 
 
 def _variations(pipeline: InfinityPipeline, options: argparse.Namespace) -> Pictures:

@@ -9,15 +9,14 @@ from pathlib import Path
 from PIL import Image
 from rich.progress import Progress
 
-from infinity.checkpoints.io import weights_sha256
 from infinity.command_options import (
     DEFAULT_MODEL,
     add_model_options,
     add_sampling_options,
     load_pipeline,
+    model_record,
     sampling_arguments,
 )
-from infinity.hub import model_directory
 from infinity.images import image_grid, save_png
 from infinity.manifests import finished_images, open_manifest, read_prompts
 from infinity.rewriting import CachedRewriter, build_rewriter
@@ -77,17 +76,10 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError(
             f"--num-images and --batch-size must be positive, got {options.num_images}, {options.batch_size}"
         )
-    options.model = model_directory(options.model)
     pipeline = load_pipeline(options)
     size = {name: getattr(options, name) for name in ("aspect_ratio", "height", "width")}
     settings = sampling_arguments(options) | size
-    origin = {  # with the prompt and the seed, all that an image depends on
-        "model_sha256": weights_sha256(options.model / "transformer"),
-        "vae_sha256": weights_sha256(options.model / "vae"),
-        "text_fingerprint": pipeline.text_encoder.fingerprint,
-        "dtype": str(pipeline.dtype).removeprefix("torch."),
-        **pipeline.settings(**settings).record(),
-    }
+    origin = model_record(options, pipeline) | pipeline.settings(**settings).record()
     rewriter = _rewriter(options)
     origin["rewriter"] = None if rewriter is None else rewriter.fingerprint
     wanted = [

@@ -124,7 +124,8 @@ class InfinityPipeline:
             check_device(device)
         if dtype == torch.float32 and self.dtype != dtype:
             raise ValueError("the weights were rounded to bfloat16; load the pipeline again for float32")
-        if dtype == torch.bfloat16:
+        if dtype is not None and dtype != self.dtype:
+            _ = self.vae_sha256  # remembered: it is that of the exact weights
             round_blocks(self.transformer, dtype)
             self.vae.for_inference(dtype)
             self.dtype = dtype

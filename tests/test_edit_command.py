@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from infinity.__main__ import main
+from infinity.checkpoints.io import weights_sha256
 from tests.pipelines import tiny_pipeline
 
 
@@ -39,7 +40,10 @@ def test_variations_of_a_drawn_image_keep_its_coarse_scales(model, tmp_path):
     files = edit(model, tmp_path, "variations", "a red circle", "--keep", 2, "--num-images", 3)
     assert files == ["0.png", "1.png", "2.png", "edit.json", "grid.png"]
     assert Image.open(tmp_path / "grid.png").size == (4 * 66, 66)
-    assert len(json.loads((tmp_path / "edit.json").read_text())["seeds"]) == 3
+    record = json.loads((tmp_path / "edit.json").read_text())
+    assert (record["edit"], record["keep"], len(record["seeds"])) == ("variations", 2, 3)
+    assert record["vae_sha256"] == weights_sha256(model / "vae")
+    assert record["guidance"] == 3.0  # the model's own
     grid = np.asarray(Image.open(tmp_path / "grid.png"))
     assert not np.array_equal(grid[:, :66], grid[:, 66:132])
 

@@ -175,6 +175,7 @@ def test_rounded_weights_are_neither_saved_nor_made_exact_again(pipeline, tmp_pa
     with pytest.raises(ValueError, match=r"must be torch.float32 or torch.bfloat16, got torch.float16"):
         rounded.to(dtype=torch.float16)
     assert not any(tmp_path.iterdir())
+    assert rounded.vae_sha256 == pipeline.vae_sha256
 
 
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
