@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from infinity.configs import check_literals
 from infinity.losses.adversarial import (
     LeCam,
     adaptive_weight,
@@ -60,6 +61,7 @@ class AutoencoderLossConfig:
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
 
     def __post_init__(self) -> None:
+        check_literals(self)
         for name in ("l1_weight", "l2_weight", "lpips_weight", "gan_weight", "lecam_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
@@ -72,10 +74,6 @@ class AutoencoderLossConfig:
             raise ValueError(f"lecam_weight {self.lecam_weight} has no effect without a gan_weight; set one")
         if not 0 <= self.lecam_decay < 1:
             raise ValueError(f"lecam_decay must be in [0, 1), got {self.lecam_decay}")
-        if self.lpips_net not in ("vgg", "alex"):
-            raise ValueError(f"lpips_net must be vgg or alex, got {self.lpips_net!r}")
-        if self.gan_weighting not in ("fixed", "adaptive"):
-            raise ValueError(f"gan_weighting must be fixed or adaptive, got {self.gan_weighting!r}")
 
     def generator_weight(self, step: int) -> float:
         """Weight of the generator's loss at a step."""
