@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from infinity.resample import area_down, bilinear_resize, bilinear_up
@@ -61,3 +62,17 @@ def test_the_same_size_is_the_same_tensor(resize: object) -> None:
     x = torch.randn(1, 2, 5, 3)
     assert callable(resize)
     assert resize(x, (5, 3)) is x
+
+
+@pytest.mark.parametrize("mode", ["area", "bilinear"])
+def test_values_and_gradients_are_those_of_interpolate_also_under_autocast(mode: str) -> None:
+    resize, end = (area_down, (3, 2)) if mode == "area" else (bilinear_resize, (10, 16))
+    x = torch.randn(2, 3, 8, 5, requires_grad=True)
+    slow = F.interpolate(x, size=end, mode=mode)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        fast = resize(x, end)
+    torch.testing.assert_close(fast, slow, **TOL[torch.float32])
+    weights = torch.randn_like(slow)
+    torch.testing.assert_close(
+        *(torch.autograd.grad(y, x, weights)[0] for y in (fast, slow)), **TOL[torch.float32]
+    )
