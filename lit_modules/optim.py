@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from infinity.configs import check_literals
 from lit_modules.muon import MuonAdamW
 
 __all__ = ["OptimizerConfig", "build_optimizer", "lr_scale"]
@@ -47,6 +48,7 @@ class OptimizerConfig:
     grad_clip: float = 1.0
 
     def __post_init__(self) -> None:
+        check_literals(self)
         object.__setattr__(self, "betas", tuple(self.betas))
         if self.lr <= 0:
             raise ValueError(f"lr must be positive, got {self.lr}")

@@ -39,7 +39,16 @@ def test_warmup_grows_linearly_and_multiplies_the_decay() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"lr": 0}, {"betas": (0.9, 1.0)}, {"decay_start": 1.0}, {"final_lr": 2.0}, {"grad_clip": -1.0}]
+    "wrong",
+    [
+        {"lr": 0},
+        {"betas": (0.9, 1.0)},
+        {"decay_start": 1.0},
+        {"final_lr": 2.0},
+        {"grad_clip": -1.0},
+        {"kind": "sgd"},
+        {"schedule": "linar"},
+    ],
 )
 def test_impossible_settings_are_refused_by_name(wrong: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
