@@ -7,9 +7,14 @@ from torch import Tensor
 
 from infinity.vae.model import VAE
 
-__all__ = ["decode_in_parts", "encode_in_parts"]
+__all__ = ["decode_in_parts", "encode_in_parts", "images_at_once"]
 
 _PIXELS = 2**20  # at once: one image of 1024 x 1024, or 16 of 256 x 256
+
+
+def images_at_once(height: int, width: int) -> int:
+    """How many images of a size make a part."""
+    return max(1, _PIXELS // (height * width))
 
 
 def encode_in_parts(vae: VAE, images_B3HW: Tensor) -> Tensor:
@@ -23,5 +28,4 @@ def decode_in_parts(vae: VAE, features_BDHW: Tensor) -> Tensor:
 
 
 def _parts(maps: Tensor, stride: int) -> tuple[Tensor, ...]:
-    pixels = maps.shape[-2] * maps.shape[-1] * stride**2
-    return maps.split(max(1, _PIXELS // pixels))
+    return maps.split(images_at_once(maps.shape[-2] * stride, maps.shape[-1] * stride))
