@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from infinity.text import TextEncoder
 from infinity.types import ImageTextBatch, TextStates
 from infinity.vae import VAE
+from infinity.vae.parts import encode_in_parts
 
 __all__ = ["FrozenEncoders", "TensorCache"]
 
@@ -65,9 +66,9 @@ class FrozenEncoders:
         """Tokenizer features (B, D, H, W), float32; keys name samples within a split."""
         images_B3HW = batch.images_B3HW
         if not self.cache.budget_bytes:
-            return self.vae.encode(images_B3HW)
+            return encode_in_parts(self.vae, images_B3HW)
         names = [f"image/{split}/{batch.aspect_ratio}/{key}" for key in batch.keys]
-        features = self.cache.get(names, lambda rows: self.vae.encode(images_B3HW[rows]))
+        features = self.cache.get(names, lambda rows: encode_in_parts(self.vae, images_B3HW[rows]))
         return torch.stack([feature.to(images_B3HW.device) for feature in features])
 
     @torch.no_grad()
