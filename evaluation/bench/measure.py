@@ -121,6 +121,6 @@ def cache_row(bench: Bench) -> Row:
 
 def _compiled(bench: Bench) -> Bench:
     twin = replace(bench, vae=deepcopy(bench.vae), model=deepcopy(bench.model))
-    for module in (*twin.model.layers, twin.vae.encoder, twin.vae.decoder):
+    for module in (*twin.model.layers, twin.vae.encoder, twin.tokenizer.encoder, twin.tokenizer.decoder):
         module.compile(dynamic=False)
     return twin

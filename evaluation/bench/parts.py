@@ -48,17 +48,20 @@ class Bench:
     def official_size(cls, batch_size: int, bfloat16: bool, device: torch.device) -> Bench:
         """The benchmark at full size, with random weights (the same for every batch size and precision)."""
         vae, model = _official_models(device)
-        dtype = torch.bfloat16 if bfloat16 else torch.float32
-        return cls(deepcopy(vae).for_inference(dtype), model, batch_size, bfloat16, device)
+        return cls(vae, model, batch_size, bfloat16, device)
 
     @cached_property
     def sampler(self) -> Infinity:
         """The transformer as pipelines keep it: rounded, where they run in bfloat16."""
-        if not self.bfloat16:
-            return self.model
         model = deepcopy(self.model)
-        round_blocks(model, torch.bfloat16)
-        return model
+        if self.bfloat16:
+            round_blocks(model, torch.bfloat16)
+        return model.eval()
+
+    @cached_property
+    def tokenizer(self) -> VAE:
+        """The tokenizer as pipelines keep it."""
+        return deepcopy(self.vae).for_inference(torch.bfloat16 if self.bfloat16 else torch.float32)
 
     @cached_property
     def schedule(self) -> ScaleSchedule:
@@ -79,10 +82,10 @@ class Bench:
         return self._random(self.batch_size, self.vae.config.num_bits, *self.schedule.final)
 
     def encode(self) -> Callable[[], Any]:
-        return torch.no_grad()(lambda: self.vae.encode(self.images))
+        return torch.no_grad()(lambda: self.tokenizer.encode(self.images))
 
     def decode(self) -> Callable[[], Any]:
-        return torch.no_grad()(lambda: self.vae.decode(self.features))
+        return torch.no_grad()(lambda: self.tokenizer.decode(self.features))
 
     def correct(self) -> Callable[[], Any]:
         generator = torch.Generator().manual_seed(0)
@@ -108,11 +111,11 @@ class Bench:
         model = self.model.train()
         optimizer = torch.optim.AdamW(model.param_groups(0.005), lr=1e-5, betas=(0.9, 0.97), fused=True)
         generator = torch.Generator().manual_seed(0)
-        encode = self.encode()
 
         def work() -> None:
-            features = self.features if cached_features else encode()
             with self._autocast():
+                with torch.no_grad():
+                    features = self.features if cached_features else self.vae.encode(self.images)
                 terms = ar_objective(
                     model,
                     features,
@@ -135,9 +138,9 @@ class Bench:
 
         def work() -> None:
             generators = [torch.Generator().manual_seed(i) for i in range(self.batch_size)]
-            drawn = generate(self.sampler.eval(), self.text, self.schedule, config, generators=generators)
+            drawn = generate(self.sampler, self.text, self.schedule, config, generators=generators)
             if decoded:
-                self.vae.decode(drawn.features_BDHW)
+                self.tokenizer.decode(drawn.features_BDHW)
 
         return torch.no_grad()(work)
 
@@ -154,7 +157,7 @@ def _official_models(device: torch.device) -> tuple[VAE, Infinity]:
     sizes = {"token_bits": _NUM_BITS, "text_width": _TEXT_WIDTH, "text_max_len": 512, "drop_path": 0.0}
     config = InfinityConfig(**{**PRESETS["125M"], **sizes})
     vae = VAE(VAEConfig(quantizer=QuantizerConfig(kind="bsq", num_bits=_NUM_BITS)))
-    return vae.to(device), Infinity(config).to(device)
+    return vae.for_inference().to(device), Infinity(config).to(device)
 
 
 MakeBench = Callable[[int, bool, torch.device], Bench]

@@ -23,8 +23,7 @@ def tiny_bench(batch_size: int, bfloat16: bool, device: torch.device) -> Bench:
     quantizer = QuantizerConfig(kind="bsq", num_bits=4)
     vae = VAE(VAEConfig(quantizer=quantizer, base_channels=8, num_res_blocks=1))
     config = InfinityConfig(depth=1, width=16, num_heads=2, token_bits=4, text_width=8, text_max_len=64)
-    dtype = torch.bfloat16 if bfloat16 else torch.float32
-    return Bench(vae.for_inference(dtype), Infinity(config), batch_size, bfloat16, device)
+    return Bench(vae.for_inference(), Infinity(config), batch_size, bfloat16, device)
 
 
 def test_every_part_runs_and_is_written_with_its_floor(tmp_path: Path) -> None:
