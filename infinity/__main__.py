@@ -17,6 +17,8 @@ _COMMANDS = {
     "generate": "draw images from prompts",
     "reconstruct": "code images with the tokenizer and decode them, or store them as bits",
     "edit": "variations, edits by prompt, inpainting, outpainting, coarse-to-fine strips",
+    "serve": "a web page to draw and redraw on",
+    "convert": "official weights to a saved model, and back",
     "plan": "tell parameters, operations and memory of a model before it is built",
 }
 

@@ -121,7 +121,7 @@ def hash_weights(weights: Mapping[str, Tensor]) -> str:
     for name in sorted(weights):
         tensor = weights[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.view(-1).view(torch.uint8).numpy())
+        digest.update(tensor.view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -138,12 +138,12 @@ def write_json(path: Path, content: Any) -> None:
         json.dump(content, file, indent=2)
         file.write("\n")
     _publish(Path(file.name), path)
-    path.chmod(0o644)
 
 
 def _publish(temporary: Path, path: Path) -> None:
     with open(temporary, "rb") as file:
         os.fsync(file.fileno())
+    temporary.chmod(0o644)
     os.replace(temporary, path)
 
 

@@ -19,18 +19,29 @@ from infinity.checkpoints.official_ar import (
 )
 from infinity.checkpoints.official_vae import OFFICIAL_VAES, infer_official_vae, official_vae_rules
 from infinity.rope2d import RopeGrid
+from infinity.sampling.config import SamplingConfig
+from infinity.schedules import PixelBudget
 from infinity.transformer.config import PRESETS, InfinityConfig
 from infinity.transformer.model import Infinity
 from infinity.vae.config import VAEConfig
 from infinity.vae.model import VAE
 
-__all__ = ["OfficialState", "build_transformer", "build_vae", "find_official_state", "official_names"]
+__all__ = [
+    "OfficialState",
+    "build_transformer",
+    "build_vae",
+    "find_official_state",
+    "official_names",
+    "official_pixels",
+    "official_sampling",
+]
 
 M = TypeVar("M", VAE, Infinity)
 
 _MARKS: dict[str, str] = {"vae": "encoder.conv_in.conv.weight", "transformer": "word_embed.weight"}
 # Where official files keep the weights to sample from; a training run's tokenizer and averages come last.
 _PLACES = ("", "vae", "trainer/gpt_fsdp", "trainer/gpt_wo_ddp", "gpt_fsdp", "gpt_wo_ddp")
+_RELEASED_AT_1M = {"2b", "8b", "20b"}  # the scaling study was trained at 0.06M
 _WRAPPERS = re.compile(r"(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 
 
@@ -98,6 +109,19 @@ def official_names(config: VAEConfig | InfinityConfig) -> list[str]:
         for name, preset in PRESETS.items()
         if all(preset[part] == getattr(config, part) for part in size) and not name.startswith("cpu")
     ]
+
+
+def official_pixels(config: InfinityConfig) -> PixelBudget:
+    """Pixels that a published transformer was trained for; those of the released ones if it is unknown."""
+    names = official_names(config)
+    return "0.06M" if names and not _RELEASED_AT_1M & set(names) else "1M"
+
+
+def official_sampling(config: InfinityConfig) -> SamplingConfig:
+    """Settings of the official inference scripts."""
+    if "8b" in official_names(config):
+        return SamplingConfig(guidance=3.0, temperature=1.0, top_p=0.97)
+    return SamplingConfig(guidance=4.0, temperature=0.5, top_p=0.97)
 
 
 def _filled(model: M, state: Mapping[str, Tensor], rules: list[Rule]) -> M:

@@ -39,16 +39,20 @@ def _read_file(path: Path) -> Any:
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # whatever a damaged file makes its reader raise
-        forbidden = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if isinstance(error, pickle.UnpicklingError) and forbidden:
+        if isinstance(error, pickle.UnpicklingError) and (found := re.search(r"GLOBAL ([\w.]+)", str(error))):
             raise ValueError(
-                f"{path} holds Python objects ({forbidden[1]}) beside tensors; nothing was executed, but it "
+                f"{path} holds Python objects ({found[1]}) beside tensors; nothing was executed, but it "
                 "can't be read: save the state dict alone, where you trust the file"
             ) from error
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ValueError(
-            f"{path} is damaged, truncated or no checkpoint ({reason:.120}); copy it again"
+            f"{path} is damaged, truncated or no checkpoint ({_reason(error):.120}); copy it again"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The telling line of an error: torch explains itself at length."""
+    text = str(error).rpartition("WeightsUnpickler error:")[2].strip()
+    return text.partition("\n")[0] or type(error).__name__
 
 
 def _read_shards(folder: Path) -> dict[str, Any]:

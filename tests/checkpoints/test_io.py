@@ -7,7 +7,15 @@ import json
 import pytest
 import torch
 
-from infinity.checkpoints.io import load_infinity, load_vae, save_pretrained, weights_sha256, write_json
+from infinity.checkpoints.io import (
+    hash_weights,
+    load_infinity,
+    load_vae,
+    read_config,
+    save_pretrained,
+    weights_sha256,
+    write_json,
+)
 from infinity.quantizers import QuantizerConfig
 from infinity.transformer import Infinity, InfinityConfig
 from infinity.vae import VAE, VAEConfig
@@ -53,6 +61,7 @@ def test_saving_leaves_no_temporary_files_and_the_hash_names_the_weights(tmp_pat
     save_pretrained(tmp_path / "a", VAE(VAE_CONFIG))
     assert weights_sha256(tmp_path / "a") != first
     assert {path.name for path in (tmp_path / "a").iterdir()} == {"config.json", "model.safetensors"}
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "a").iterdir()} == {0o644}
 
 
 def test_a_missing_directory_is_named(tmp_path):
@@ -81,6 +90,96 @@ def test_a_truncated_file_is_refused_in_one_sentence(tmp_path):
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(ValueError, match="is damaged or truncated"):
         load_vae(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "config.json is not JSON"),
+        ("[]", "config.json must hold a JSON object, got list"),
+        ('{"kind": "vae"}', "config.json has no 'version' or no 'config'"),
+        ('{"kind": "vae", "version": "1", "config": {}}', "config.json has no 'version' or no 'config'"),
+        ('{"kind": "vae", "version": 1, "config": []}', "config.json has no 'version' or no 'config'"),
+    ],
+)
+def test_a_damaged_config_is_refused_in_one_sentence(tmp_path, text, message):
+    save_pretrained(tmp_path, VAE(VAE_CONFIG))
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=message) as caught:
+        load_vae(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_is_read_without_the_weights(tmp_path):
+    save_pretrained(tmp_path, Infinity(INFINITY_CONFIG), extra={"step": 3})
+    (tmp_path / "model.safetensors").unlink()
+    assert read_config(tmp_path, "transformer") == (INFINITY_CONFIG, {"step": 3})
+    with pytest.raises(
+        FileNotFoundError, match=r"holds no model\.safetensors; copy the whole directory again"
+    ):
+        load_infinity(tmp_path)
+
+
+def test_files_of_two_saves_are_not_taken_for_one_model(tmp_path):
+    for name in ("a", "b"):
+        save_pretrained(tmp_path / name, VAE(VAE_CONFIG))
+    (tmp_path / "a" / "config.json").replace(tmp_path / "b" / "config.json")
+    for use in (load_vae, weights_sha256):
+        with pytest.raises(
+            ValueError, match=r"model\.safetensors and config\.json beside it come from two saves"
+        ):
+            use(tmp_path / "b")
+    content = json.loads((tmp_path / "b" / "config.json").read_text())
+    del content["weights_sha256"]  # as in older formats
+    write_json(tmp_path / "b" / "config.json", content)
+    vae = load_vae(tmp_path / "b")
+    assert weights_sha256(tmp_path / "b") == hash_weights(vae.state_dict())
+
+
+def test_large_models_are_cut_into_shards_with_an_index(tmp_path):
+    model = Infinity(INFINITY_CONFIG)
+    save_pretrained(tmp_path / "whole", model)
+    save_pretrained(tmp_path / "cut", model, max_shard_size=40_000)
+    index = json.loads((tmp_path / "cut" / "model.safetensors.index.json").read_text())
+    weights = model.state_dict()
+    assert index["weight_map"].keys() == weights.keys()
+    assert index["metadata"]["total_size"] == sum(tensor.nbytes for tensor in weights.values())
+    files = sorted(set(index["weight_map"].values()))
+    assert files[0] == f"model-00001-of-{len(files):05d}.safetensors"
+    assert {path.name for path in (tmp_path / "cut").glob("*.safetensors")} == set(files)
+    sizes = [sum(weights[k].nbytes for k, f in index["weight_map"].items() if f == file) for file in files]
+    assert max(sizes) <= 40_000
+    assert_same_weights(weights, load_infinity(tmp_path / "cut").model.state_dict())
+    assert weights_sha256(tmp_path / "cut") == weights_sha256(tmp_path / "whole") == hash_weights(weights)
+
+
+def test_a_save_removes_the_weights_of_one_before_it(tmp_path):
+    for size, whole in ((40_000, False), (10_000, False), (10**9, True), (40_000, False)):
+        model = Infinity(INFINITY_CONFIG)
+        save_pretrained(tmp_path, model, max_shard_size=size)
+        assert (tmp_path / "model.safetensors").exists() == whole
+        assert (tmp_path / "model.safetensors.index.json").exists() != whole
+        assert_same_weights(model.state_dict(), load_infinity(tmp_path).model.state_dict())
+
+
+def test_a_missing_shard_is_named(tmp_path):
+    save_pretrained(tmp_path, Infinity(INFINITY_CONFIG), max_shard_size=40_000)
+    first = min(path.name for path in tmp_path.glob("model-*"))
+    (tmp_path / first).unlink()
+    with pytest.raises(FileNotFoundError, match=f"holds no {first}; copy the whole directory again"):
+        load_infinity(tmp_path)
+
+
+def test_the_hash_tells_names_types_shapes_and_values_apart():
+    weights = {"a": torch.zeros(4), "b": torch.zeros(0)}
+    others = (
+        {"c": weights["a"], "b": weights["b"]},
+        {"a": torch.zeros(4, dtype=torch.int32), "b": weights["b"]},
+        {"a": torch.zeros(2, 2), "b": weights["b"]},
+        {"a": torch.ones(4), "b": weights["b"]},
+    )
+    assert len({hash_weights(some) for some in (weights, *others)}) == 5
+    assert hash_weights(weights) == hash_weights({"b": weights["b"], "a": torch.zeros(4, 2)[:, 0]})
 
 
 def test_a_newer_format_is_refused(tmp_path):
