@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -71,13 +72,12 @@ class MultiScaleResidual(nn.Module):
 
     def sum_codes(self, bits: Sequence[Tensor], schedule: ScaleSchedule) -> Tensor:
         """Rebuild fp32 features of size ``schedule.final`` from the bits (B, D, h, w) of the first scales."""
-        total_BDHW = None
-        for bits_BDHW in bits:
-            codes_BDHW = bilinear_up(self.quantizer.codes_from_bits(bits_BDHW), schedule.final)
-            total_BDHW = codes_BDHW if total_BDHW is None else total_BDHW + codes_BDHW
-        if total_BDHW is None:
-            raise ValueError("sum_codes needs the bits of at least one scale, got none")
-        return total_BDHW
+        sizes = [tuple(bits_BDHW.shape[-2:]) for bits_BDHW in bits]
+        if not sizes or sizes != list(schedule)[: len(sizes)]:
+            got = " ".join("x".join(map(str, size)) for size in sizes) or "none"
+            raise ValueError(f"bits must be of the first scales of {schedule} latent cells, got {got}")
+        codes = map(self.quantizer.codes_from_bits, bits)
+        return reduce(torch.add, (bilinear_up(codes_BDHW, schedule.final) for codes_BDHW in codes))
 
     def _draw_kept(
         self, num_scales: int, batch: int, generator: Randomness | None, device: torch.device

@@ -109,6 +109,15 @@ def test_features_of_another_size_are_refused() -> None:
         build().bits_of(torch.randn(1, 5, 4, 6), SCHEDULE)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "got"), [([], "none"), ([(1, 1), (3, 2)], "1x1 3x2"), ([(1, 1)] * 5, "1x1 1x1")]
+)
+def test_bits_of_another_schedule_are_refused(sizes: list[tuple[int, int]], got: str) -> None:
+    bits = [torch.ones(1, 5, *size, dtype=torch.bool) for size in sizes]
+    with pytest.raises(ValueError, match=f"first scales of 1x1 2x2 3x2 6x4 latent cells, got {got}"):
+        build().sum_codes(bits, SCHEDULE)
+
+
 def test_half_precision_features_are_coded_in_fp32() -> None:
     z = features()
     with torch.autocast("cpu", torch.bfloat16):
