@@ -7,7 +7,7 @@ float32 too, forward and backward.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,16 +15,62 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.flop_counter import register_flop_formula
 
-__all__ = ["Linear", "linear"]
+__all__ = ["Linear", "linear", "pack_linears"]
 
 _HAS_ONEDNN = torch.backends.mkldnn.is_available()
 
 
-class Linear(nn.Linear):
-    """:class:`torch.nn.Linear` through :func:`linear`."""
+class _Packed(NamedTuple):
+    """A weight as oneDNN lays it out, and what tells whether the weight is still the same."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        return linear(input, self.weight, self.bias)
+    weight: Tensor
+    source: tuple[int, int]
+
+
+class Linear(nn.Linear):
+    """:class:`torch.nn.Linear` through :func:`linear`; its weight can be packed for sampling on a CPU."""
+
+    _packed: _Packed | None = None
+
+    def pack(self, num_rows: int) -> None:
+        """Keep a copy of a bfloat16 weight in oneDNN's own layout, for inputs of about `num_rows` rows.
+
+        Calls without gradients then need not lay it out anew, which is half of the work for few rows. A copy
+        of a weight that has changed is not used. (In float32 the gain is too small for twice the memory.)
+        """
+        if self._is_packable() and (self._packed is None or self._packed.source != self._source()):
+            laid_out = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach(), num_rows)
+            self._packed = _Packed(laid_out, self._source())
+
+    def forward(self, input: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The layer; `bias` serves a layer that has none of its own."""
+        bias = self.bias if bias is None else bias
+        if (weight := self._packed_for(input)) is None:
+            return linear(input, self.weight, bias)
+        return torch.ops.mkldnn._linear_pointwise(input, weight, bias, "none", [], "")
+
+    def gelu(self, input: Tensor) -> Tensor:
+        """The layer, then GELU in its tanh form; one kernel where the weight is packed."""
+        if (weight := self._packed_for(input)) is None:
+            return F.gelu(self(input), approximate="tanh")
+        return torch.ops.mkldnn._linear_pointwise(input, weight, self.bias, "gelu", [], "tanh")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_packed": None}  # copies pack for themselves
+
+    def _source(self) -> tuple[int, int]:
+        return self.weight.data_ptr(), self.weight._version
+
+    def _is_packable(self) -> bool:
+        weight = self.weight
+        if type(weight) is not nn.Parameter or weight.device.type != "cpu" or not _HAS_ONEDNN:
+            return False  # shards of a weight are of another type
+        return weight.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+    def _packed_for(self, input: Tensor) -> Tensor | None:
+        if self._packed is None or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
+            return None
+        return self._packed.weight if self._packed.source == self._source() else None
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -33,6 +79,13 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if plain or not _HAS_ONEDNN or torch.is_autocast_enabled("cpu"):
         return F.linear(x, weight, bias)
     return _OneDNNLinear.apply(x, weight, bias)
+
+
+def pack_linears(module: nn.Module, num_rows: int) -> None:
+    """:meth:`Linear.pack` of all linear layers in a module."""
+    for layer in module.modules():
+        if isinstance(layer, Linear):
+            layer.pack(num_rows)
 
 
 class _OneDNNLinear(torch.autograd.Function):
@@ -71,7 +124,7 @@ def _fake(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return x.new_empty(*x.shape[:-1], weight.shape[0])
 
 
-@register_flop_formula(torch.ops.infinity.onednn_linear)
+@register_flop_formula([torch.ops.infinity.onednn_linear, torch.ops.mkldnn._linear_pointwise])
 def _flops(x_shape: torch.Size, weight_shape: torch.Size, *_: Any, **__: Any) -> int:
     return 2 * x_shape.numel() * weight_shape[0]
 

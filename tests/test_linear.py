@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -64,3 +66,43 @@ def test_compiled_code_computes_the_same() -> None:
     torch.testing.assert_close(compiled(x), F.linear(x, layer.weight, layer.bias), **TOL[torch.float32])
     compiled(x).sum().backward()
     torch.testing.assert_close(layer.bias.grad, torch.full((7,), 3.0))
+
+
+@pytest.fixture
+def packed() -> Linear:
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("this CPU has no bfloat16 kernels")
+    layer = Linear(64, 48).bfloat16().requires_grad_(False)
+    layer.pack(num_rows=6)
+    assert layer._packed is not None
+    return layer
+
+
+@torch.no_grad()
+def test_a_packed_layer_computes_the_same(packed: Linear) -> None:
+    x, bias = torch.randn(2, 3, 64).bfloat16(), torch.randn(48).bfloat16()
+    expected = F.linear(x, packed.weight, packed.bias)
+    with FlopCounterMode(display=False) as counter:
+        torch.testing.assert_close(packed(x), expected, **TOL[torch.bfloat16])
+    assert counter.get_total_flops() == 2 * 6 * 64 * 48
+    torch.testing.assert_close(packed(x, bias), F.linear(x, packed.weight, bias), **TOL[torch.bfloat16])
+    torch.testing.assert_close(packed.gelu(x), F.gelu(expected, approximate="tanh"), **TOL[torch.bfloat16])
+
+
+@torch.no_grad()
+def test_a_changed_weight_is_not_served_by_its_packed_copy(packed: Linear) -> None:
+    x = torch.randn(3, 64).bfloat16()
+    packed.weight.mul_(-2)
+    assert torch.equal(packed(x), F.linear(x, packed.weight, packed.bias))
+    packed.pack(num_rows=3)
+    torch.testing.assert_close(packed(x), F.linear(x, packed.weight, packed.bias), **TOL[torch.bfloat16])
+    widened = packed.float()
+    assert torch.equal(widened(x.float()), linear(x.float(), widened.weight, widened.bias))
+
+
+@torch.no_grad()
+def test_a_packed_layer_is_copied_without_its_packed_weight(packed: Linear) -> None:
+    x = torch.randn(3, 64).bfloat16()
+    twin = deepcopy(packed)
+    assert twin._packed is None
+    assert torch.equal(twin(x), F.linear(x, packed.weight, packed.bias))

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from infinity.attention import scale_of_token
+from infinity.linear import pack_linears
 from infinity.rope2d import rope_tables
 from infinity.schedules import ScaleSchedule
 from infinity.transformer.blocks import KeysValues
@@ -73,6 +74,7 @@ class ScaleDecoder:
         self, model: Infinity, text: TextStates, schedule: ScaleSchedule, *, drop_B: Tensor | None = None
     ) -> None:
         model.check_schedule(schedule)
+        pack_linears(model.blocks, len(text.states_BME) * schedule.final.area)
         self.model = model
         self.schedule = schedule
         self.condition: Condition = model.conditioner(text, drop_B)

@@ -13,7 +13,7 @@ __all__ = ["round_blocks"]
 def round_blocks(model: Infinity, dtype: torch.dtype) -> None:
     """Store the linear layers of all blocks in `dtype`, in place.
 
-    They then compute exactly what autocast computes, without casting every weight at every scale. What
+    They then compute what autocast computes, without casting every weight at every scale. What
     autocast leaves in float32 stays so: the residual stream, modulation, text conditioning and the head.
     """
     for block in model.layers:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from infinity.attention import softmax_attention
-from infinity.linear import Linear, linear
+from infinity.linear import Linear
 from infinity.rope2d import RopeTables, rotate
 from infinity.transformer.config import InfinityConfig
 
@@ -54,11 +54,10 @@ class SelfAttention(nn.Module):
         self.proj = Linear(config.width, config.width)
 
     def forward(self, x_BLC: Tensor, rope: RopeTables, attend: Attend) -> Tensor:
-        weight = self.qkv.weight
         bias = torch.cat(
             [self.q_bias, torch.zeros_like(self.q_bias), self.v_bias]
         )  # a key bias would not be neutral
-        qkv = linear(x_BLC.to(weight.dtype), weight, bias).unflatten(-1, (3, self.num_heads, -1))
+        qkv = self.qkv(x_BLC.to(self.qkv.weight.dtype), bias).unflatten(-1, (3, self.num_heads, -1))
         qk_BLSNK, v_BLNK = qkv[:, :, :2].float(), qkv[:, :, 2]
         temperature_N = self.log_temperature.float().clamp_max(_MAX_LOG_TEMPERATURE).exp()
         gain_SN1 = torch.stack([temperature_N, torch.ones_like(temperature_N)])[..., None]
@@ -82,9 +81,8 @@ class CrossAttention(nn.Module):
 
     def keys_values(self, tokens_BMC: Tensor) -> KeysValues:
         """Project text tokens once; the result serves all scales."""
-        weight = self.kv.weight
         bias = torch.cat([torch.zeros_like(self.v_bias), self.v_bias])
-        kv = linear(tokens_BMC.to(weight.dtype), weight, bias).unflatten(-1, (2, self.num_heads, -1))
+        kv = self.kv(tokens_BMC.to(self.kv.weight.dtype), bias).unflatten(-1, (2, self.num_heads, -1))
         return KeysValues(*kv.permute(2, 0, 3, 1, 4).unbind(0))
 
     def forward(self, x_BLC: Tensor, text: KeysValues, mask_B11M: Tensor) -> Tensor:
@@ -103,7 +101,7 @@ class FeedForward(nn.Module):
         self.fc2 = Linear(config.ffn_width, config.width)
 
     def forward(self, x_BLC: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x_BLC.to(self.fc1.weight.dtype)), approximate="tanh"))
+        return self.fc2(self.fc1.gelu(x_BLC.to(self.fc1.weight.dtype)))
 
 
 class Block(nn.Module):
