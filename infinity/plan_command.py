@@ -15,6 +15,7 @@ from infinity.checkpoints.io import read_config
 from infinity.configs import config_from_dict
 from infinity.planning import Plan, PlanOptions, make_plan, paper_tokenizer
 from infinity.planning.options import Precision
+from infinity.sampling import SamplingConfig
 from infinity.schedules import PixelBudget, Resolution, ScaleSchedule, paper_schedule
 from infinity.transformer.config import PRESETS, InfinityConfig
 from infinity.vae.config import VAEConfig
@@ -27,6 +28,7 @@ _EXAMPLES = """examples:
   python -m infinity plan --model runs/demo-basic-15/ar/export --batch-size 32 --json
 """
 _PIXELS: dict[str, PixelBudget] = {"256": "0.06M", "512": "0.25M", "768": "0.60M", "1024": "1M"}
+_STRIDE = 16  # pixels per side of a token, of all tokenizers of the paper
 _ROWS = {
     "weights": "weights",
     "gradients": "gradients",
@@ -126,12 +128,12 @@ def run(arguments: argparse.Namespace) -> str:
         optimizer=arguments.optimizer,
         ema=arguments.ema,
         checkpointing=arguments.checkpointing,
-        guided=arguments.guidance != 1,
+        guided=SamplingConfig(guidance=arguments.guidance).guidance != 1,
         text_length=config.text_max_len if arguments.text_length is None else arguments.text_length,
     )
     if arguments.memory <= 0:
         raise ValueError(f"--memory must be positive, got {arguments.memory}")
-    schedule = _schedule(subject.resolution, arguments.resolution, arguments.aspect_ratio)
+    schedule = _schedule(subject, arguments.resolution, arguments.aspect_ratio)
     plan = make_plan(config, subject.vae, schedule, options)
     if arguments.json:
         return json.dumps({"model": arguments.model, **_plain(plan, options, arguments.memory)}, indent=2)
@@ -170,7 +172,8 @@ def _subject(model: str) -> _Subject:
     return _Subject(config, vae, None if saved is None else config_from_dict(Resolution, saved))
 
 
-def _schedule(saved: Resolution | None, resolution: str | None, aspect_ratio: float | None) -> ScaleSchedule:
+def _schedule(subject: _Subject, resolution: str | None, aspect_ratio: float | None) -> ScaleSchedule:
+    saved = subject.resolution
     if resolution is None and saved is not None:
         return saved.schedule(saved.aspect_ratios[0] if aspect_ratio is None else aspect_ratio)
     name = resolution or "256"
@@ -178,6 +181,11 @@ def _schedule(saved: Resolution | None, resolution: str | None, aspect_ratio: fl
     if pixels not in get_args(PixelBudget):
         raise ValueError(
             f"--resolution must be one of {', '.join((*_PIXELS, *_PIXELS.values()))}, got {resolution}"
+        )
+    if subject.vae.token_stride != _STRIDE:
+        raise ValueError(
+            f"--resolution {name} means tokens of {_STRIDE} x {_STRIDE} pixels, the model's have "
+            f"{subject.vae.token_stride}; leave --resolution out"
         )
     return paper_schedule(1.0 if aspect_ratio is None else aspect_ratio, pixels)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from infinity.__main__ import main
+from infinity.checkpoints.io import save_pretrained
 from infinity.schedules import paper_schedule
 from infinity.transformer import PRESETS, InfinityConfig
 from infinity.transformer.flops import num_parameters
+from infinity.vae import VAE
 from tests.pipelines import tiny_pipeline
 
 
@@ -78,8 +81,17 @@ def test_another_vocabulary_and_classifier(capsys):
         (("--model", "2b", "--devices", "2", "--strategy", "single"), "strategy single runs on 1 device"),
         (("--model", "2b", "--text-length", "0"), "text_length must be at least 1, got 0"),
         (("--model", "2b", "--memory", "0"), "--memory must be positive, got 0"),
+        (("--model", "2b", "--guidance", "-1"), "guidance must be a finite number, at least 0, got -1"),
     ],
 )
 def test_bad_input_ends_with_one_sentence(arguments, message):
     with pytest.raises(SystemExit, match=f"error: .*{message}"):
         main(["plan", *arguments])
+
+
+def test_the_paper_s_resolutions_need_tokens_of_its_size(capsys, tmp_path):
+    pipeline = tiny_pipeline()
+    save_pretrained(tmp_path / "vae", VAE(replace(pipeline.vae.config, stem_patch=2)))
+    save_pretrained(tmp_path / "transformer", pipeline.transformer)
+    with pytest.raises(SystemExit, match="error: --resolution 256 means tokens of 16 x 16 pixels, .* have 8"):
+        main(["plan", "--model", str(tmp_path)])

@@ -1,7 +1,7 @@
 """Floating-point operations of the tokenizer, counted on the meta device, where nothing is computed.
 
-These are the convolutions; resizing between scales is left out, as it adds less than 0.1 % where it is done by
-matrix products.
+These are the convolutions; resizing between scales is left out: where it is done by matrix products, it adds
+less than 0.1 %.
 """
 
 from __future__ import annotations
