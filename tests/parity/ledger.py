@@ -25,7 +25,7 @@ class Entry(NamedTuple):
 
     def __str__(self) -> str:
         mark = " " if self.passed else "!"
-        size = f"{self.difference:8.1e} of {self.limit:.0e} {self.unit}"
+        size = f"{self.difference:8.1e} of {self.limit:.1e} {self.unit}"
         return f"{mark} {self.file:20} {self.tensor:58} {size}"
 
 

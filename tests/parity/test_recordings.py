@@ -81,7 +81,7 @@ def test_a_difference_beyond_its_limit_fails(tmp_path: Path, value: float) -> No
 def test_an_unequal_value_or_another_shape_fails(tmp_path: Path) -> None:
     ledger = case(tmp_path, w=torch.tensor([1, 0]))
     ledger.equal("w", torch.tensor([1, 1]))
-    with pytest.raises(AssertionError, match=r"d4\.w .* 1.0e\+00 of 0e\+00 unequal"):
+    with pytest.raises(AssertionError, match=r"d4\.w .* 1.0e\+00 of 0.0e\+00 unequal"):
         ledger.settle()
     with pytest.raises(AssertionError, match=r"w is \(2,\), ours is \(1, 2\)"):
         ledger.equal("w", torch.tensor([[1, 0]]))
