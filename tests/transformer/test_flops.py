@@ -77,7 +77,7 @@ def test_training_flops_are_torch_s_within_one_percent(
 @pytest.mark.parametrize("guidance", [3.0, 1.0])
 @pytest.mark.parametrize("schedule", [SQUARE, WIDE, SCHEDULE], ids=["square", "wide", "paper"])
 @pytest.mark.parametrize("options", MODELS)
-def test_sampling_flops_are_torch_s_within_one_percent(
+def test_sampling_flops_are_torch_s_within_half_a_percent(
     schedule: ScaleSchedule, options: dict, guidance: float
 ) -> None:
     model = tiny_model(**options)
@@ -86,4 +86,4 @@ def test_sampling_flops_are_torch_s_within_one_percent(
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         generate(model, text, schedule, settings)
     planned = sampling_flops(model.config, schedule, 5, guided=guidance != 1)
-    assert 2 * planned == pytest.approx(counter.get_total_flops(), rel=0.01)
+    assert 2 * planned == pytest.approx(counter.get_total_flops(), rel=0.005)
