@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import sys
 
@@ -135,7 +136,15 @@ def test_a_saved_pipeline_draws_the_same_images_and_keeps_what_it_records(pipeli
 
 def test_the_tokenizers_hash_is_that_of_its_file(pipeline, tmp_path):
     pipeline.save_pretrained(tmp_path)
-    assert pipeline.vae_sha256 == weights_sha256(tmp_path / "vae")
+    recorded = json.loads((tmp_path / "transformer/config.json").read_text())["extra"]["vae_sha256"]
+    assert pipeline.vae_sha256 == weights_sha256(tmp_path / "vae") == recorded
+
+
+def record(directory, key, value):
+    path = directory / "transformer/config.json"
+    content = json.loads(path.read_text())
+    content["extra"][key] = value
+    path.write_text(json.dumps(content))
 
 
 @pytest.mark.parametrize(
@@ -147,12 +156,16 @@ def test_the_tokenizers_hash_is_that_of_its_file(pipeline, tmp_path):
 )
 def test_parts_of_another_training_are_refused(pipeline, tmp_path, key, message):
     pipeline.save_pretrained(tmp_path)
-    path = tmp_path / "transformer/config.json"
-    content = json.loads(path.read_text())
-    content["extra"][key] = "another"
-    path.write_text(json.dumps(content))
+    record(tmp_path, key, "another")
     with pytest.raises(ValueError, match=message):
         InfinityPipeline.from_pretrained(tmp_path)
+
+
+def test_the_hash_of_the_tokenizers_file_names_it_too_as_older_versions_recorded_it(pipeline, tmp_path):
+    pipeline.save_pretrained(tmp_path)
+    weights = (tmp_path / "vae/model.safetensors").read_bytes()
+    record(tmp_path, "vae_sha256", hashlib.sha256(weights).hexdigest())
+    assert InfinityPipeline.from_pretrained(tmp_path).resolution == pipeline.resolution
 
 
 def test_bfloat16_stays_close_to_autocast_and_to_float32(pipeline):
@@ -167,6 +180,12 @@ def test_bfloat16_stays_close_to_autocast_and_to_float32(pipeline):
         assert torch.cat(same).float().mean() > 0.9
 
 
+def test_rounding_keeps_the_tokenizers_name():
+    exact = tiny_pipeline()
+    rounded = copy.deepcopy(exact).to(torch.bfloat16)
+    assert rounded.vae_sha256 == exact.vae_sha256
+
+
 def test_rounded_weights_are_neither_saved_nor_made_exact_again(pipeline, tmp_path):
     rounded = copy.deepcopy(pipeline).to(dtype=torch.bfloat16)
     with pytest.raises(ValueError, match="load the pipeline again for float32"):
@@ -176,7 +195,6 @@ def test_rounded_weights_are_neither_saved_nor_made_exact_again(pipeline, tmp_pa
     with pytest.raises(ValueError, match=r"must be torch.float32 or torch.bfloat16, got torch.float16"):
         rounded.to(dtype=torch.float16)
     assert not any(tmp_path.iterdir())
-    assert rounded.vae_sha256 == pipeline.vae_sha256
 
 
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
