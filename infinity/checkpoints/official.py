@@ -141,7 +141,7 @@ def _state_dicts(
         return
     names = {name: value for name, value in content.items() if isinstance(name, str)}
     state = _unwrapped(names)
-    kind = next((kind for kind, mark in _MARKS.items() if mark in state), None)
+    kind = next((kind for kind, mark in _MARKS.items() if isinstance(state.get(mark), Tensor)), None)
     if kind is not None and len(state) < len(names):
         raise ValueError(f"two weights at {place!r} have one name, once the names of wrappers are left out")
     if kind is not None:

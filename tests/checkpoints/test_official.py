@@ -164,7 +164,9 @@ def test_two_weights_that_get_one_name_are_refused() -> None:
 def test_weights_are_found_where_official_files_keep_them() -> None:
     _, vae = official_vae()
     _, model = official_transformer()
-    training = {"trainer": {"vae_local": vae, "gpt_ema_fsdp": model, "gpt_fsdp": model, "config": {"a": 1}}}
+    optimizer = {"state": {name: {"exp_avg": value} for name, value in model.items()}}
+    weights = {"vae_local": vae, "gpt_ema_fsdp": model, "gpt_fsdp": model}
+    training = {"trainer": {**weights, "gpt_fsdp_opt": optimizer, "config": {"a": 1}}}
     places = ("trainer/vae_local", "trainer/gpt_ema_fsdp", "trainer/gpt_fsdp")
     found = find_official_state({"epoch": 3, **training}, SOURCE)
     assert (found.kind, found.place) == ("transformer", "trainer/gpt_fsdp")

@@ -136,7 +136,7 @@ def compare_images(ledger: Ledger, summed_codes: Tensor) -> None:
             ledger.leave(name, f"there is no tokenizer {file}")
         return
     weights = {k.removeprefix("sd."): v for k, v in recordings.tensors(file).items() if k.startswith("sd.")}
-    decoded = tokenizer_of(weights, recordings.meta(file)).decode(summed_codes)
+    decoded = tokenizer_of(weights, recordings.meta(file)).for_inference().decode(summed_codes)
     # where a greedy random model draws flat maps, group norms magnify rounding by up to 1 / sqrt(eps)
     ledger.relative("decoded_unclamped", decoded, 1e-3, floor=1.0)
     pixels = torch.from_numpy(to_uint8(decoded.clamp(-1, 1).add(1).div(2))).flip(-1)

@@ -18,9 +18,11 @@ from tests.parity.official import bits_of, recorded_bits, tokenizer_of
 TIE = 1e-5  # a normalised residual this close to 0 has no certain sign in float32
 
 
+@pytest.mark.parametrize("layout", ["training", "inference"])
 @pytest.mark.recorded("tokenizer")
-def test_features_bits_codes_and_images_match(ledger: Ledger) -> None:
+def test_features_bits_codes_and_images_match(ledger: Ledger, layout: str) -> None:
     vae = tokenizer_of(ledger.of_file("sd."), ledger.meta)
+    vae = vae.for_inference() if layout == "inference" else vae
     recorded = recorded_bits(ledger, "s")
     latent = ScaleSchedule(tuple((bits.shape[2], bits.shape[3]) for bits in recorded))
     schedule = token_schedule(ledger, latent, vae.config.patchify)
@@ -29,10 +31,12 @@ def test_features_bits_codes_and_images_match(ledger: Ledger) -> None:
         ledger.relative("features", features, 1e-4)
         compare_scales(ledger, vae, features, recorded, latent)
         codes = vae.quantize(features, schedule)
+        tokenized = vae.tokenize(ledger["image"], schedule)
         summed = vae.quantizer.sum_codes(recorded, latent)
         z = codes.features_BDHW if bits_are_equal(ledger, codes, recorded, features, latent) else summed
         recon = vae.decode(z)
         redrawn = vae.detokenize(recorded, schedule)
+    assert all(torch.equal(*bits) for bits in zip(tokenized.bits, codes.bits, strict=True))
     ledger.absolute("z", z, 1e-5)
     ledger.absolute("summed_codes_from_bits", summed[:, :, None], 1e-5)
     ledger.relative("recon_unclamped", recon, 1e-4, floor=1.0)
