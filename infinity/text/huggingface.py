@@ -103,7 +103,7 @@ class HuggingFaceTextEncoder:
 
 
 def weights_digest(model: Any, tokenizer: Any) -> str:
-    """Hash of a model's architecture, of values of all weights, and of how a sample text is cut into tokens."""
+    """Hash of the architecture, of values of all weights, and of how a sample text is cut into tokens."""
     digest = hashlib.sha256(type(model).__name__.encode())
     for name, parameter in model.named_parameters():
         digest.update(f"{name} {tuple(parameter.shape)}".encode())

@@ -50,7 +50,7 @@ class VAE(nn.Module):
         """
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                module.to(dtype=dtype, memory_format=torch.channels_last)
+                module.to(dtype=dtype, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         return self.eval().requires_grad_(False)
 
     @property
