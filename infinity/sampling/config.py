@@ -34,7 +34,7 @@ class SamplingConfig:
             if not isinstance(value, int | float):
                 object.__setattr__(self, name, value := tuple(value))
             values = value if isinstance(value, tuple) else (value,)
-            if not all(valid(single) for single in values):
+            if not values or not all(valid(single) for single in values):
                 raise ValueError(f"{name} must be {expected}, got {value}")
 
     def per_scale(self, name: str, schedule: ScaleSchedule) -> tuple[float, ...]:

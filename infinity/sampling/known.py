@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 import torch
 from torch import Tensor
 
+from infinity.quantizers.base import Quantizer
 from infinity.resample import area_down
-from infinity.types import QuantizerOutput
 
 __all__ = ["Known", "KnownBits", "KnownFeatures"]
 
@@ -76,7 +76,7 @@ class KnownFeatures:
 
     features_BDHW: Tensor
     known_B1HW: Tensor
-    quantizer: Callable[[Tensor], QuantizerOutput]
+    quantizer: Quantizer
 
     def force(self, k: int, drawn_BDHW: Tensor, total_BDHW: Tensor | None) -> Tensor:
         size = (drawn_BDHW.shape[-2], drawn_BDHW.shape[-1])
@@ -84,7 +84,7 @@ class KnownFeatures:
         # the sum over the known part serves as its average: quantizers don't look at magnitudes
         residual_BDHW = area_down(residual_BDHW * self.known_B1HW, size)
         share_B1HW = area_down(self.known_B1HW.to(residual_BDHW.dtype), size)
-        return torch.where(share_B1HW >= 0.5, self.quantizer(residual_BDHW).bits_BDHW, drawn_BDHW)
+        return torch.where(share_B1HW >= 0.5, self.quantizer.bits_of(residual_BDHW), drawn_BDHW)
 
     def rows(self, batch: slice) -> KnownFeatures:
         return KnownFeatures(_rows(self.features_BDHW, batch), _rows(self.known_B1HW, batch), self.quantizer)

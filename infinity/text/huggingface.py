@@ -124,7 +124,7 @@ def _load(config: HuggingFaceTextConfig) -> tuple[Any, Any]:
         tokenizer = transformers.AutoTokenizer.from_pretrained(config.model)
         auto = transformers.AutoModelForTextEncoding if facts.is_encoder_decoder else transformers.AutoModel
         model = auto.from_pretrained(config.model, dtype=getattr(torch, config.dtype))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:  # a tokenizer may need one more package
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
             f"no text encoder could be loaded from {config.model!r}: it must be a directory with "

@@ -34,6 +34,7 @@ def test_another_number_of_values_is_refused() -> None:
         ({"top_p": (0.5, 1.1)}, r"top_p must be in \(0, 1\], got \(0.5, 1.1\)"),
         ({"temperature": -1}, "temperature must be a finite number, at least 0, got -1"),
         ({"guidance": -1}, "guidance must be a finite number, at least 0"),
+        ({"guidance": ()}, r"guidance must be a finite number, at least 0, got \(\)"),
     ],
 )
 def test_impossible_values_are_refused(options: dict[str, Any], message: str) -> None:
