@@ -39,4 +39,6 @@ class LiveBytes(TorchDispatchMode):
 
 
 def _storages(values: Any) -> list[torch.UntypedStorage]:
-    return [value.untyped_storage() for value in tree_leaves(values) if isinstance(value, Tensor)]
+    """Of all tensors, except for weights in oneDNN's own layout, which show none."""
+    tensors = [value for value in tree_leaves(values) if isinstance(value, Tensor)]
+    return [tensor.untyped_storage() for tensor in tensors if not tensor.is_mkldnn]
