@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint data train-vae train-ar sample eval report bench clean
+.PHONY: help setup demo test lint data train-vae train-ar sample serve eval report bench clean
 
 PYTHON ?= python3
 BUDGET ?= 15
@@ -44,6 +44,9 @@ train-ar: $(STAMP)  ## Train a transformer on a trained tokenizer's bits
 
 sample: $(STAMP)  ## Draw images from prompts
 	$(RUN) infinity generate $(ARGS)
+
+serve: $(STAMP)  ## Open a web page that draws images (on this machine, port 7860)
+	$(RUN) infinity serve $(ARGS)
 
 eval: $(STAMP)  ## Score a model
 	$(RUN) evaluation run $(ARGS)

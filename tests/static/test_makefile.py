@@ -21,6 +21,7 @@ TARGETS = (
     "train-vae",
     "train-ar",
     "sample",
+    "serve",
     "eval",
     "report",
     "bench",
@@ -34,6 +35,7 @@ COMMANDS = {
     "train-vae": "python -m lit_modules vae fit",
     "train-ar": "python -m lit_modules ar fit",
     "sample": "python -m infinity generate",
+    "serve": "python -m infinity serve",
     "eval": "python -m evaluation run",
     "report": "python -m evaluation report",
     "bench": "python -m evaluation bench",
@@ -71,7 +73,7 @@ def test_every_target_resolves(target: str) -> None:
     assert COMMANDS.get(target, "") in result.stdout
 
 
-@pytest.mark.parametrize("target", ["sample", "eval", "report"])
+@pytest.mark.parametrize("target", ["sample", "serve", "eval", "report"])
 def test_arguments_reach_the_commands_that_take_no_configs(target: str) -> None:
     command = make("--dry-run", target, "CONFIG=a.yaml", "ARGS=--seed 3").stdout.splitlines()[-1]
     assert command.endswith(f"{COMMANDS[target]} --seed 3")

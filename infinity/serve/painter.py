@@ -1,0 +1,101 @@
+"""What the page's buttons do: settings as people type them in, images out as they grow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from PIL import Image, ImageChops
+
+from infinity.images import fit_image
+from infinity.inpainting import inpaint
+from infinity.pipeline import InfinityPipeline
+from infinity.sampling.config import parse_per_scale
+from infinity.sampling.results import PipelineOutput, ScaleEnd
+from infinity.schedules import nearest_aspect_ratio
+from infinity.serve.live import live_images
+
+__all__ = ["Frame", "Painter"]
+
+_Draw = Callable[[Callable[[ScaleEnd], None]], PipelineOutput]
+
+
+class Frame(NamedTuple):
+    """A drawing after some scale."""
+
+    image: Image.Image
+    scale: str  # its size, as "2x2" tokens
+
+
+class Painter:
+    """Draws with a pipeline. A mistake in the settings is a ValueError with one sentence."""
+
+    def __init__(self, pipeline: InfinityPipeline) -> None:
+        self.pipeline = pipeline
+
+    def draw(
+        self, prompt: str, aspect_ratio: float, seed: int | None, guidance: str, temperature: str
+    ) -> Iterator[Frame]:
+        """Draw an image: the one that ``python -m infinity generate`` draws with this seed."""
+        settings = _settings(seed, guidance, temperature)
+        return self._frames(
+            aspect_ratio,
+            lambda hook: self.pipeline(
+                prompt, aspect_ratio=aspect_ratio, callback_on_scale_end=hook, **settings
+            ),
+        )
+
+    def redraw(
+        self,
+        image: Image.Image,
+        strokes: Sequence[Image.Image],
+        prompt: str,
+        seed: int | None,
+        guidance: str,
+        temperature: str,
+    ) -> Iterator[Frame]:
+        """Draw a part of an image anew.
+
+        Args:
+            image: cut to the model's nearest shape.
+            strokes: RGBA images of the size of `image`, opaque where it shall be drawn anew.
+        """
+        settings = _settings(seed, guidance, temperature)
+        resolution = self.pipeline.resolution
+        ratio = nearest_aspect_ratio(image.height, image.width, resolution.aspect_ratios)
+        mask = Image.new("L", image.size)
+        for stroke in strokes:
+            mask = ImageChops.lighter(mask, stroke.getchannel("A"))
+        if mask.getbbox() is None:
+            raise ValueError("nothing is painted: paint over the part of the image that shall be drawn anew")
+        known, redrawn = (fit_image(part, *resolution.image_size(ratio)) for part in (image, mask))
+        return self._frames(
+            ratio,
+            lambda hook: inpaint(
+                self.pipeline, known, redrawn, prompt, callback_on_scale_end=hook, **settings
+            ),
+        )
+
+    def _frames(self, aspect_ratio: float, draw: _Draw) -> Iterator[Frame]:
+        scales = self.pipeline.schedule(aspect_ratio)
+        for scale, image in zip(scales, live_images(self.pipeline, draw), strict=True):
+            yield Frame(image, f"{scale.h}x{scale.w}")
+
+
+def _settings(seed: int | None, guidance: str, temperature: str) -> dict[str, Any]:
+    if seed is None or seed < 0:
+        raise ValueError(
+            f"the seed must be a whole number, at least 0, got {'nothing' if seed is None else seed}"
+        )
+    return {
+        "seeds": seed,
+        "guidance_scale": _per_scale("guidance", guidance),
+        "temperature": _per_scale("temperature", temperature),
+    }
+
+
+def _per_scale(name: str, text: str) -> float | tuple[float, ...]:
+    try:
+        return parse_per_scale(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
