@@ -45,7 +45,7 @@ train-ar: $(STAMP)  ## Train a transformer on a trained tokenizer's bits
 sample: $(STAMP)  ## Draw images from prompts
 	$(RUN) infinity generate $(ARGS)
 
-serve: $(STAMP)  ## Open a web page that draws images (on this machine, port 7860)
+serve: $(STAMP)  ## Serve a web page that draws images (port 7860 of this machine)
 	$(RUN) infinity serve $(ARGS)
 
 eval: $(STAMP)  ## Score a model
