@@ -114,7 +114,8 @@ class InfinityPipeline:
     ) -> InfinityPipeline:
         """Move the networks to a device; round them to bfloat16 (once and for all).
 
-        In bfloat16 linear layers and convolutions are stored rounded; logits and features stay float32.
+        In bfloat16 the blocks' linear layers and the tokenizer's networks are stored rounded; logits and
+        features stay float32.
         """
         if isinstance(device, torch.dtype):
             device, dtype = None, device

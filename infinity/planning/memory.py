@@ -103,7 +103,7 @@ def drawing_memory(
 ) -> DrawingMemory:
     """Memory of drawing one batch on one device.
 
-    Below float32, the linear layers of the blocks and the tokenizer's convolutions are stored rounded.
+    Below float32, the linear layers of the blocks and the tokenizer's networks are stored rounded.
     """
     number = options.linear_bytes
     rounded = config.depth * block_linear_parameters(config)

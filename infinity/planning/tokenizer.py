@@ -6,7 +6,6 @@ from functools import cache
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
 from infinity.schedules import ScaleSchedule
 from infinity.vae.config import VAEConfig
@@ -18,20 +17,19 @@ __all__ = ["decoding_bytes", "encoding_bytes", "tokenizer_bytes", "tokenizer_par
 _FLOAT = 4
 
 
-class _Parameters(NamedTuple):
-    convolutions: int
-    others: int
-
-
 def tokenizer_parameters(vae: VAEConfig) -> int:
     """Parameters of encoder, quantizer and decoder."""
-    return sum(_parameters(vae))
+    return _parameters(vae).networks + _parameters(vae).codebook
 
 
 def tokenizer_bytes(vae: VAEConfig, number: int) -> int:
-    """Weights of a tokenizer whose convolutions are stored in numbers of so many bytes."""
-    parameters = _parameters(vae)
-    return parameters.convolutions * number + parameters.others * _FLOAT
+    """Weights of a tokenizer whose networks (but no codebook) are stored in numbers of so many bytes."""
+    return _parameters(vae).networks * number + _parameters(vae).codebook * _FLOAT
+
+
+class _Parameters(NamedTuple):
+    networks: int
+    codebook: int
 
 
 def encoding_bytes(vae: VAEConfig, schedule: ScaleSchedule, batch_size: int, number: int) -> int:
@@ -61,10 +59,7 @@ def _full_resolution(vae: VAEConfig, schedule: ScaleSchedule, batch_size: int) -
 def _parameters(vae: VAEConfig) -> _Parameters:
     with torch.device("meta"):
         net = VAE(vae)
-    convolutions = sum(
-        parameter.numel()
-        for module in net.modules()
-        if isinstance(module, nn.Conv2d)
-        for parameter in module.parameters()
+    codebook, everything = (
+        sum(parameter.numel() for parameter in module.parameters()) for module in (net.quantizer, net)
     )
-    return _Parameters(convolutions, sum(parameter.numel() for parameter in net.parameters()) - convolutions)
+    return _Parameters(everything - codebook, codebook)
