@@ -92,12 +92,13 @@ def describe_differences(
 
 
 def shape_of(state: Mapping[str, Tensor], name: str, num_dims: int) -> tuple[int, ...]:
-    """Shape of a tensor that must be there, with so many dimensions."""
+    """Shape of a tensor that must be there, with so many dimensions, none of them 0."""
     if name not in state:
         raise ValueError(f"the weights have no {name}; is the file complete?")
-    if state[name].ndim != num_dims:
-        raise ValueError(f"{name} must have {num_dims} dimensions, got the shape {tuple(state[name].shape)}")
-    return tuple(state[name].shape)
+    shape = tuple(state[name].shape)
+    if len(shape) != num_dims or 0 in shape:
+        raise ValueError(f"{name} must have {num_dims} dimensions, none of them 0, got the shape {shape}")
+    return shape
 
 
 def _first_few(names: Collection[str], limit: int = 3) -> str:

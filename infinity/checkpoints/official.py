@@ -42,6 +42,7 @@ _MARKS: dict[str, str] = {"vae": "encoder.conv_in.conv.weight", "transformer": "
 # Where official files keep the weights to sample from; a training run's tokenizer and averages come last.
 _PLACES = ("", "vae", "trainer/gpt_fsdp", "trainer/gpt_wo_ddp", "gpt_fsdp", "gpt_wo_ddp")
 _RELEASED_AT_1M = {"2b", "8b", "20b"}  # the scaling study was trained at 0.06M
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _WRAPPERS = re.compile(r"(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 
 
@@ -129,8 +130,19 @@ def _filled(model: M, state: Mapping[str, Tensor], rules: list[Rule]) -> M:
     expected = invert_rules(rules, model.state_dict())  # on the meta device: names and shapes only
     if differences := describe_differences(state, expected, optional=buffers):
         raise ValueError(f"the weights are not those of one official model: {differences}")
+    if strange := sorted(name for name in state.keys() - set(buffers) if not _is_plain(state[name])):
+        found = state[strange[0]]
+        raise ValueError(
+            f"{strange[0]} must hold plain floating-point numbers, got {found.dtype} "
+            f"({str(found.layout).removeprefix('torch.')}, {found.device.type})"
+        )
     model.load_state_dict(apply_rules(rules, state), strict=True, assign=True)
     return model.eval().requires_grad_(False)
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether values are there, one after the other, in a type that models can have."""
+    return tensor.dtype in _FLOATS and tensor.layout == torch.strided and not tensor.is_meta
 
 
 def _state_dicts(

@@ -47,7 +47,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     """Read a JSON file that holds an object."""
     try:
         content = json.loads(path.read_text("utf-8"))
-    except ValueError as error:  # of JSON or of its letters
+    except (ValueError, RecursionError) as error:  # of JSON or of its letters
         raise ValueError(f"{path} is not JSON ({error}); copy it again") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a JSON object, got {type(content).__name__}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from infinity.checkpoints.official import (
     build_transformer,
@@ -106,7 +108,7 @@ def assert_same(ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
         ({"pos_start": 3}, r"1 of another shape \(pos_start \(3,\) instead of \(1, 1, 32\)\)$"),
         ({"head.bias": None, "x": 3}, r"1 missing \(head\.bias\), 1 unexpected \(x\)$"),
         ({"cfg_uncond": None}, r"the weights have no cfg_uncond"),
-        ({"word_embed.weight": 3}, r"word_embed\.weight must have 2 dimensions, got the shape \(3,\)"),
+        ({"word_embed.weight": 3}, r"word_embed\.weight must have 2 dimensions, .* got the shape \(3,\)"),
         (dict.fromkeys(LAST_BLOCK), r"4 missing \(.*ada_gss, .*fc1\.bias, .*sa\.q_bias, \.\.\)$"),
     ],
 )
@@ -125,6 +127,30 @@ def test_tokenizers_that_are_not_complete_are_refused() -> None:
     del state["decoder.up.0.block.1.conv2.conv.weight"]
     with pytest.raises(ValueError, match=r"1 missing \(decoder\.up\.0\.block\.1\.conv2\.conv\.weight\)"):
         build_vae(state)
+
+
+def test_a_tokenizer_without_channels_is_refused() -> None:
+    _, state = official_vae()
+    state["encoder.conv_in.conv.weight"] = torch.zeros(0, 3, 3, 3)
+    with pytest.raises(ValueError, match=r"conv_in\.conv\.weight must have 4 dimensions, none of them 0"):
+        build_vae(state)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda weight: weight.int(), r"torch\.int32 \(strided, cpu\)"),
+        (lambda weight: weight.cfloat(), r"torch\.complex64 \(strided, cpu\)"),
+        (lambda weight: weight.to_sparse(), r"torch\.float32 \(sparse_coo, cpu\)"),
+        (lambda weight: weight.to("meta"), r"torch\.float32 \(strided, meta\)"),
+    ],
+    ids=["integers", "complex", "sparse", "without-values"],
+)
+def test_weights_that_no_model_can_hold_are_refused(change: Callable[[Tensor], Tensor], found: str) -> None:
+    _, state = official_transformer()
+    state["head.weight"] = change(state["head.weight"])
+    with pytest.raises(ValueError, match=rf"^head\.weight must hold plain .* numbers, got {found}$"):
+        build_transformer(state)
 
 
 def test_buffers_that_learn_nothing_may_be_missing() -> None:

@@ -72,7 +72,7 @@ def test_large_files_are_mapped_and_not_read_at_once(tmp_path: Path) -> None:
     assert not content["a"].any()
 
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("form", ["zip", "legacy", "pickle 2", "pickle 5"])
 def test_nothing_in_a_file_is_executed(tmp_path: Path, form: str) -> None:
     content = {**TENSORS, "bomb": Bomb(f"touch {tmp_path / 'executed'}")}
@@ -133,6 +133,7 @@ def test_a_missing_shard_is_named(tmp_path: Path) -> None:
         ({"weight_map": {}}, "has no 'weight_map'"),
         ([1], "must hold a JSON object, got list"),
         ("{", "is not JSON"),
+        pytest.param("[" * 100_000, "is not JSON", id="deep"),
     ],
 )
 def test_wrong_indexes_are_refused(tmp_path: Path, index: Any, message: str) -> None:
