@@ -52,7 +52,7 @@ def bench_command(
             for row in part_rows(bench, parts, rounds=rounds, official=peer, compiled=compiled):
                 rows.append(row)
                 progress.advance(task)
-            rows.append(cache_row(bench))
+            rows.append(cache_row(bench, rounds))
             progress.advance(task)
     if quantizers:
         rows += quantizer_rows(batch_size=2, rounds=rounds, official=peer)

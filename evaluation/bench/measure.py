@@ -99,7 +99,7 @@ def quantizer_rows(*, batch_size: int, rounds: int, official: OfficialCode | Non
             )
 
 
-def cache_row(bench: Bench) -> Row:
+def cache_row(bench: Bench, rounds: int = 1) -> Row:
     """Bytes of the KV cache of a guided batch, and the time of the first scale, which allocates it."""
     guided = replace(bench, batch_size=2 * bench.batch_size)
     decoders: list[ScaleDecoder] = []
@@ -109,13 +109,13 @@ def cache_row(bench: Bench) -> Row:
         decoders.append(ScaleDecoder(guided.sampler, guided.text, guided.schedule))
         decoders[-1].step(0, None)
 
-    seconds = timed(work, guided.device)()
+    medians = interleave_medians({"seconds": timed(work, guided.device)}, rounds)
     return Row(
         part="first scale and the KV cache",
         batch_size=bench.batch_size,
         precision="bfloat16" if bench.bfloat16 else "float32",
-        seconds=seconds,
         bytes=decoders[-1].cache.num_bytes,
+        **medians,
     )
 
 
