@@ -126,6 +126,10 @@ class SuiteModule(L.LightningModule):
     def with_schedule(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """Attach the learning-rate schedule, in Lightning's format."""
         config, trainer = self.optimizer_config, self.trainer
+        if trainer.gradient_clip_val is not None:
+            raise ValueError(
+                "gradients are clipped by model.optimizer.grad_clip; remove trainer.gradient_clip_val"
+            )
         if config.schedule != "constant" and trainer.max_steps <= 0 and time_limit(trainer) is None:
             raise ValueError(
                 f"model.optimizer.schedule {config.schedule} decays over the run, which has no end; "
@@ -142,10 +146,6 @@ class SuiteModule(L.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        if gradient_clip_val is not None:
-            raise ValueError(
-                "gradients are clipped by model.optimizer.grad_clip; remove trainer.gradient_clip_val"
-            )
         limit = self.optimizer_config.grad_clip or float("inf")
         log = (self.global_step + 1) % self.trainer.log_every_n_steps == 0
         for name, parameters in _by_name(optimizer):

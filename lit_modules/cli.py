@@ -164,6 +164,9 @@ def _check_trainer(trainer: Any) -> None:
         )
     if blocking := [path for path in (Path(run), *Path(run).parents) if path.is_file()]:
         raise ValueError(f"trainer.default_root_dir {run} can't be a directory: {blocking[0]} is a file")
+    for name in ("accumulate_grad_batches", "log_every_n_steps", "val_check_interval"):
+        if trainer[name] == 0:
+            raise ValueError(f"trainer.{name} must be at least 1, got 0")
     if str(trainer.strategy).startswith(("fsdp", "deepspeed")):
         raise ValueError(
             f"trainer.strategy {trainer.strategy} wraps whole modules, which these can't bear; "

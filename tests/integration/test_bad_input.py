@@ -132,6 +132,12 @@ def test_what_lightning_offers_and_cannot_work_is_told_with_what_does(failing) -
     assert "use bf16-mixed or 32-true" in failing("vae", "--trainer.precision=16-mixed")
 
 
+def test_what_would_stop_the_first_step_is_refused_before(failing) -> None:
+    assert "remove trainer.gradient_clip_val" in failing("vae", "--trainer.gradient_clip_val=1")
+    for name in ("accumulate_grad_batches", "log_every_n_steps", "val_check_interval"):
+        assert f"trainer.{name} must be at least 1, got 0" in failing("vae", f"--trainer.{name}=0")
+
+
 def test_a_run_where_a_file_is_in_the_way_is_told_with_the_file(failing, tmp_path: Path) -> None:
     notes = write_yaml(tmp_path / "notes", "")
     for run in (notes, notes / "run"):
