@@ -20,7 +20,8 @@ _ROPE_GRIDS: dict[int, RopeGrid] = {0: "index", 1: "interpolate", 2: "reference"
 
 def tokenizer_of(weights: dict[str, Tensor], meta: dict[str, Any]) -> VAE:
     """The recorded tokenizer."""
-    return build_vae(weights, patchify=2 if meta["config"]["patchify"] else 1)
+    told = meta.get("config", {}).get("patchify")  # else by the official rule
+    return build_vae(weights, patchify=None if told is None else 2 if told else 1)
 
 
 def transformer_options(meta: dict[str, Any]) -> dict[str, Any]:

@@ -95,6 +95,7 @@ class Recordings:
                 parts.append(take(f"{kind}_weights", "sd."))
         for mark, test in _MARKS.items():
             cases = [name.removesuffix(mark) for name in left if name.endswith(mark)]
+            cases.sort(key=len, reverse=True)  # "r1.wide" before "r1", whose prefix fits its names too
             parts += [take("lookup_free" if case.startswith("lfq") else test, f"{case}.") for case in cases]
         if {"x_in", "logits"} <= left.keys():
             parts.append(take("transformer", ""))

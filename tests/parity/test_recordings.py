@@ -43,6 +43,12 @@ def test_the_tensors_of_a_file_belong_to_the_tests_that_their_names_call_for(tmp
     ]
 
 
+def test_a_case_may_be_named_like_the_beginning_of_another(tmp_path: Path) -> None:
+    names = ["r1.image", "r1.s0.bits", "r1.wide.image", "r1.wide.s0.bits"]
+    parts = recordings_of(tmp_path, {name: torch.zeros(1) for name in names}).parts
+    assert {part.prefix: sorted(part.names) for part in parts} == {"r1.wide.": names[2:], "r1.": names[:2]}
+
+
 def test_a_tensor_without_a_test_is_a_problem(tmp_path: Path) -> None:
     recordings = recordings_of(tmp_path, {"c.image": torch.zeros(1), "riddle": torch.zeros(1)})
     assert recordings.problem("file") == "no test is for 1 of its tensors, such as riddle"

@@ -49,6 +49,7 @@ class Run(NamedTuple):
 def run_of(ledger: Ledger) -> Run:
     facts = ledger.meta["config"]["ar"]
     assert facts.get("cfg_insertion_layer", [0]) == [0], "we guide logits, not hidden states"
+    scales, guidance = len(ledger.meta["scale_schedule"]), facts["cfg"]
     names = ("text.kv", "text.cu_seqlens")  # a run whose first bits are forced reads those of the free one
     text = text_of(*(ledger[name] if name in ledger else ledger.of_file("ar.")[name] for name in names))
     return Run(
@@ -57,7 +58,7 @@ def run_of(ledger: Ledger) -> Run:
         text,
         schedule_of(ledger.meta),
         patchify_of(ledger.meta),
-        facts["cfg"][: len(ledger.meta["scale_schedule"])],
+        guidance[:scales] if isinstance(guidance, list) else [guidance] * scales,
         [bits_of(ledger[f"gt{k}"]) for k in range(len(ledger.names("gt")))],
         facts.get("top_k", 1) == 1,
     )
