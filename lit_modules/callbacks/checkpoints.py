@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 class Checkpoints(Checkpoint):
     """Keeps ``<run>/checkpoints/last.ckpt`` and ``best.ckpt``; a reader never sees half a file.
 
-    The last one is written by time, by steps, at the end, and at the end of the current step on SIGTERM. A
-    network with values that are not finite stops the run instead.
+    The last one is written by time, by steps, at the end, and after the current batch on SIGTERM. A network
+    with values that are not finite stops the run instead.
 
     Args:
         every_minutes: time between two checkpoints; 0 for none by time. The clock is looked at every
@@ -85,6 +85,22 @@ class Checkpoints(Checkpoint):
             self._save_last(trainer)
         if isinstance(exception, KeyboardInterrupt | SIGTERMException) and self._saved_step > 0:
             logger.info("interrupted; --ckpt_path last goes on from step %d", self._saved_step)
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Take back the batches of a step that has only begun: gradients are not saved, so it starts again.
+
+        (LeCAM's running means alone have seen them then, and see them twice.)
+        """
+        batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        begun = batches["current"]["ready"] % trainer.accumulate_grad_batches
+        if not begun or batches["is_last_batch"]:  # an epoch's last step takes what is left
+            return
+        for counts in (batches["current"], batches["total"]):
+            counts.update({name: count - begun for name, count in counts.items()})
+        if trainer.datamodule is not None:
+            checkpoint[type(trainer.datamodule).__qualname__]["batches"] -= begun
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}

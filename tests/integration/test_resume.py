@@ -96,6 +96,24 @@ def test_a_terminated_run_says_how_to_go_on_and_exits_as_terminated(
     assert checkpoint(tmp_path / "run")["global_step"] == 4
 
 
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_run_that_is_terminated_while_it_accumulates_gradients_repeats_the_step(
+    step: int, tmp_path: Path, datasets: Path
+) -> None:
+    # 4 batches an epoch are steps of 3 and of 1: the signal comes in the last, or in the next epoch's first
+    config, data = write_yaml(tmp_path / "config.yaml", TINY_VAE), datasets / "shapesworld_basic"
+    arguments = [f"--config={config}", VAE_OPTIONS[0], "--data.batch_size=8", "--ckpt_path=last"]
+    arguments += ["--trainer.accumulate_grad_batches=3", "--trainer.limit_val_batches=0"]
+    straight, resumed = tmp_path / "straight", tmp_path / "resumed"
+    fit("vae", *arguments, *short(4, straight, data))
+    assert main(["vae", "fit", *arguments, *short(4, resumed, data), interrupt(step, signal.SIGTERM)]) == 143
+    assert checkpoint(resumed)["global_step"] == 2
+    assert checkpoint(resumed)["ImageTextDataModule"]["batches"] == 4
+    fit("vae", *arguments, *short(4, resumed, data))
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "ImageTextDataModule"):
+        assert_same(checkpoint(straight)[key], checkpoint(resumed)[key], key)
+
+
 def test_a_failed_export_loses_no_training_and_is_made_up_for_by_calling_again(
     tmp_path: Path, datasets: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
