@@ -51,4 +51,5 @@ def _resize(x_BDHW: Tensor, size: tuple[int, int], mode: Literal["area", "biline
 def _matrix(num_inputs: int, num_outputs: int, mode: Literal["area", "bilinear"]) -> Tensor:
     """Weights (num_outputs, num_inputs) of resizing one axis; both filters are linear and separable."""
     one_axis = "linear" if mode == "bilinear" else mode
-    return F.interpolate(torch.eye(num_inputs)[None], size=num_outputs, mode=one_axis)[0].T.contiguous()
+    identity = torch.eye(num_inputs, dtype=torch.float32, device="cpu")  # whatever the user's defaults are
+    return F.interpolate(identity[None], size=num_outputs, mode=one_axis)[0].T.contiguous()

@@ -76,3 +76,15 @@ def test_values_and_gradients_are_those_of_interpolate_also_under_autocast(mode:
     torch.testing.assert_close(
         *(torch.autograd.grad(y, x, weights)[0] for y in (fast, slow)), **TOL[torch.float32]
     )
+
+
+def test_defaults_that_a_user_sets_do_not_matter() -> None:
+    x, size = torch.rand(1, 2, 9, 11), (3, 13)  # of no other test, as matrices are kept
+    try:
+        torch.set_default_device("meta")
+        torch.set_default_dtype(torch.bfloat16)
+        resized = bilinear_resize(x, size)
+    finally:
+        torch.set_default_device(None)
+        torch.set_default_dtype(torch.float32)
+    torch.testing.assert_close(resized, F.interpolate(x, size, mode="bilinear"), **TOL[torch.float32])
