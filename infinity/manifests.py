@@ -47,7 +47,12 @@ def read_manifest(directory: Path) -> dict[str, dict[str, Any]]:
             row = json.loads(line)
         except json.JSONDecodeError:
             continue
-        rows[row["file"]] = row
+        if not isinstance(row, dict) or not row.keys() >= {"file", "prompt", "seed"}:
+            raise ValueError(
+                f"{path} is no manifest of drawn images: expected rows with file, prompt and seed, got "
+                f"{line[:60]}; choose another --output"
+            )
+        rows[str(row["file"])] = row
     return rows
 
 

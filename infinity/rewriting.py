@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _VERSION = 1  # of the cache file
+_ROW = {"prompt", "rewritten"}
 _AT_ONCE = 16  # prompts that a stop may lose
 
 INSTRUCTION = """\
@@ -159,7 +160,7 @@ class CachedRewriter:
         if torn:
             os.truncate(self._path, len(whole) + 1)
         rows = map(_read_object, lines[1:])
-        self._rewritten = {row["prompt"]: row["rewritten"] for row in rows if row}
+        self._rewritten = {row["prompt"]: row["rewritten"] for row in rows if row.keys() == _ROW}
 
     @property
     def fingerprint(self) -> str:

@@ -194,3 +194,11 @@ def test_prompts_are_rewritten_and_the_manifest_says_so(model, tmp_path, monkeyp
         generate(model, tmp_path / "other", *arguments, "--rewrite-cache", str(cache))
     with pytest.raises(SystemExit, match="error: .*no effect without --rewriter"):
         generate(model, tmp_path / "other", "a cat", "--rewrite-cache", str(cache))
+
+
+@pytest.mark.parametrize("row", ['{"shard": 1}', "[1]", "3"])
+def test_a_folder_with_the_manifest_of_something_else_is_refused_untouched(model, tmp_path, row):
+    (tmp_path / "manifest.jsonl").write_text(f"{row}\nmore")
+    with pytest.raises(SystemExit, match="error: .* is no manifest of drawn .*choose another --output"):
+        generate(model, tmp_path, "a")
+    assert (tmp_path / "manifest.jsonl").read_text() == f"{row}\nmore"

@@ -198,3 +198,10 @@ def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 def test_settings_that_cannot_work_are_refused(directory: Path, settings: dict) -> None:
     with pytest.raises(ValueError, match="must"):
         HuggingFaceRewriter(directory, **settings)
+
+
+def test_a_row_that_is_not_the_caches_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "cache.jsonl"
+    CachedRewriter(Shouter(), path).rewrite(["a"])
+    path.write_text(path.read_text() + '{"prompt": "b"}\n')
+    assert CachedRewriter(Shouter(), path).rewrite(["a", "b"]) == ["A", "B"]
