@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -141,6 +142,11 @@ def _inpaint(pipeline: InfinityPipeline, options: argparse.Namespace) -> Picture
     if options.mask is None:
         mask = Image.new("L", image.size)
         x0, y0, x1, y1 = map(int, options.box)
+        if not (0 <= x0 < x1 <= image.width and 0 <= y0 < y1 <= image.height):
+            raise ValueError(
+                f"--box must be X0,Y0,X1,Y1 within {options.image}, {image.width}x{image.height} pixels, and "
+                f"not empty, got {x0},{y0},{x1},{y1}"
+            )
         mask.paste(255, (x0, y0, x1, y1))
     else:
         mask = open_image(options.mask).convert("L")
@@ -201,7 +207,7 @@ def _numbers(count: int) -> Callable[[str], tuple[float, ...]]:
             numbers = tuple(float(number) for number in text.split(","))
         except ValueError:
             numbers = ()
-        if len(numbers) != count:
+        if len(numbers) != count or not all(map(math.isfinite, numbers)):
             raise argparse.ArgumentTypeError(
                 f"expected {count} numbers with commas between them, got {text!r}"
             )

@@ -75,6 +75,12 @@ def redraw(
     """
     if not 0 <= keep_scales <= len(bits):
         raise ValueError(f"keep_scales must be in [0, {len(bits)}], got {keep_scales}")
+    num_prompts = 1 if isinstance(prompts, str) else len(prompts)
+    num_images = num_prompts * arguments.get("num_images_per_prompt", 1)
+    if len(bits[0]) not in (1, num_images):
+        raise ValueError(
+            f"pass the bits of one image, or of as many as are drawn: got {len(bits[0])} for {num_images}"
+        )
     stride = pipeline.vae.config.stride
     height, width = bits[-1].shape[-2] * stride, bits[-1].shape[-1] * stride
     return pipeline(prompts, known=KnownBits(bits[:keep_scales]), height=height, width=width, **arguments)
@@ -93,6 +99,8 @@ def load_bits(pipeline: InfinityPipeline, path: Path) -> tuple[Tensor, ...]:
             f"{path} was written with another tokenizer, whose bits mean something else; "
             f"take the model whose vae/ has the SHA-256 {packed.tokenizer[:16]}..."
         )
+    if (found := packed.bits[0].shape[1]) != (expected := pipeline.vae.config.num_bits):
+        raise ValueError(f"{path} is damaged: its cells have {found} bits, its tokenizer's have {expected}")
     return packed.bits
 
 

@@ -127,3 +127,15 @@ def test_reconstructing_overwrites_no_source(model, photo, tmp_path):
     ):
         with pytest.raises(SystemExit, match=f"error: .*{message}"):
             main(["reconstruct", *map(str, arguments), "--model", str(model)])
+
+
+@pytest.mark.parametrize("box", ["10,10,10,20", "20,10,10,20", "-1,0,5,5", "0,0,151,90"])
+def test_a_box_that_does_not_lie_in_the_image_is_refused(model, photo, tmp_path, box):
+    with pytest.raises(SystemExit, match=r"error: --box must be .* within .*photo\.png, 150x90 pixels"):
+        edit(model, tmp_path / "out", "inpaint", photo, "a", f"--box={box}")
+
+
+def test_an_infinite_box_is_refused(model, photo, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        edit(model, tmp_path / "out", "inpaint", photo, "a", "--box", "inf,0,1,1")
+    assert "argument --box: expected 4 numbers" in capsys.readouterr().err

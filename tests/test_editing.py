@@ -98,3 +98,15 @@ def test_bits_of_another_tokenizer_are_refused(pipeline, source, tmp_path):
     save_bits(other, source.bits, tmp_path / "a.bits")
     with pytest.raises(ValueError, match="written with another tokenizer"):
         load_bits(pipeline, tmp_path / "a.bits")
+
+
+def test_bits_of_several_images_are_not_left_out_in_silence(pipeline):
+    source = pipeline(["a", "b", "c"], seeds=1, output_type="bits").bits
+    with pytest.raises(ValueError, match="or of as many as are drawn: got 3 for 2"):
+        redraw(pipeline, source, "d", keep_scales=2, num_images_per_prompt=2)
+
+
+def test_cells_of_another_size_are_refused(pipeline, source, tmp_path):
+    save_bits(pipeline, [scale[:, :3] for scale in source.bits], tmp_path / "a.bits")
+    with pytest.raises(ValueError, match=r"damaged: its cells have 3 bits, its tokenizer's have 4"):
+        load_bits(pipeline, tmp_path / "a.bits")
