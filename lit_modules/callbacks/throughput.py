@@ -25,6 +25,7 @@ class Throughput(Callback):
 
     def __init__(self) -> None:
         self._matmul_rate = 0.0
+        self._logged_step = 0
         self._reset()
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -32,6 +33,7 @@ class Throughput(Callback):
         self._matmul_rate = matmul_flops_per_second(pl_module.device, dtype)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._logged_step = trainer.global_step
         self._reset()
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -51,7 +53,9 @@ class Throughput(Callback):
         self._num_images += len(batch.captions)
         self._num_tokens += len(batch.captions) * pl_module.resolution.schedule(batch.aspect_ratio).seq_len
         self._num_flops += pl_module.training_flops(batch)
-        if trainer.global_step % trainer.log_every_n_steps == 0:
+        due = trainer.global_step % trainer.log_every_n_steps == 0
+        if due and trainer.global_step != self._logged_step:  # not again in the batches that only accumulate
+            self._logged_step = trainer.global_step
             seconds = time.monotonic() - self._start
             rate = trainer.world_size / seconds
             pl_module.log("perf/images_per_s", self._num_images * rate)

@@ -44,6 +44,22 @@ def test_rates_leave_validation_out(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert logged[3] == pytest.approx(expected)
 
 
+def test_rates_count_all_batches_of_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, rates = Clock(monkeypatch), []
+
+    class Timed(Toy):
+        def training_step(self, batch, batch_idx):
+            clock.now += (1.0, 1.0, 4.0)[batch_idx % 3]  # the last one has the optimizer's work
+            return super().training_step(batch, batch_idx)
+
+        def on_train_batch_end(self, *args: object) -> None:
+            rates.append(self.trainer.callback_metrics.get("perf/images_per_s"))
+
+    options = {"accumulate_grad_batches": 3, "max_steps": 2}
+    trainer(tmp_path, Throughput(), **options).fit(Timed(), batches(6, size=2))
+    assert rates[2] == rates[5] == 1.0  # 6 images in 6 s
+
+
 def test_the_matmul_rate_is_in_the_range_of_a_machine() -> None:
     rate = matmul_flops_per_second(torch.device("cpu"), torch.float32)
     assert 1e8 < rate < 1e15
