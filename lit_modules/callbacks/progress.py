@@ -45,7 +45,8 @@ class ProgressLine(ProgressBar):
         self._times.append((trainer.global_step, time.monotonic()))
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: SuiteModule, *_: Any) -> None:
-        self._times.append((trainer.global_step, time.monotonic()))
+        if not self._times or trainer.global_step != self._times[-1][0]:  # a step may take many batches
+            self._times.append((trainer.global_step, time.monotonic()))
         self._show(self._line(trainer, pl_module))
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: SuiteModule) -> None:

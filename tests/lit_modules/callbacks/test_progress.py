@@ -33,6 +33,12 @@ def test_loss_speed_and_time_left_follow_the_steps(tmp_path: Path) -> None:
     assert line._line(fit, module).endswith("loss 0.2500  2.00 steps/s  0:00:50 left")
 
 
+def test_speed_is_told_also_where_a_step_takes_more_batches_than_are_looked_back_on(tmp_path: Path) -> None:
+    line = ProgressLine(log_seconds=0)
+    trainer(tmp_path, line, max_steps=2, accumulate_grad_batches=25).fit(Toy(), batches(50))
+    assert [step for step, _ in line._times] == [0, 1, 2]
+
+
 def test_a_time_limit_that_ends_earlier_is_the_time_left(tmp_path: Path) -> None:
     fit = trainer(tmp_path, max_steps=100, max_time={"seconds": 7})
     line = ProgressLine()
