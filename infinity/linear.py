@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.flop_counter import register_flop_formula
 
 __all__ = ["Linear", "linear", "pack_linears"]
@@ -24,7 +25,7 @@ class _Packed(NamedTuple):
     """A weight as oneDNN lays it out, and what tells whether the weight is still the same."""
 
     weight: Tensor
-    source: tuple[int, int]
+    source: tuple[StorageWeakRef, int]  # keeps no memory, but the storage's identity from being given anew
 
 
 class Linear(nn.Linear):
@@ -58,17 +59,21 @@ class Linear(nn.Linear):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_packed": None}  # copies pack for themselves
 
-    def _source(self) -> tuple[int, int]:
-        return self.weight.data_ptr(), self.weight._version
+    def _source(self) -> tuple[StorageWeakRef, int]:
+        return StorageWeakRef(self.weight.untyped_storage()), self.weight._version
 
     def _is_packable(self) -> bool:
         weight = self.weight
         if type(weight) is not nn.Parameter or weight.device.type != "cpu" or not _HAS_ONEDNN:
             return False  # shards of a weight are of another type
+        if weight.is_inference():
+            return False  # nobody counts its changes
         return weight.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
     def _packed_for(self, input: Tensor) -> Tensor | None:
-        if self._packed is None or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
+        if torch.compiler.is_compiling() or self._packed is None:
+            return None  # the compiler lays out weights by itself, and insists on constant ones
+        if torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
             return None
         return self._packed.weight if self._packed.source == self._source() else None
 
@@ -76,7 +81,7 @@ class Linear(nn.Linear):
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x @ weight.T + bias`` of x (..., K), weight (N, K), bias (N,); autocast is respected."""
     plain = x.device.type != "cpu" or x.dtype != torch.float32 or weight.dtype != torch.float32
-    if plain or not _HAS_ONEDNN or torch.is_autocast_enabled("cpu"):
+    if plain or not x.numel() or not _HAS_ONEDNN or torch.is_autocast_enabled("cpu"):  # oneDNN needs a row
         return F.linear(x, weight, bias)
     return _OneDNNLinear.apply(x, weight, bias)
 
@@ -124,7 +129,11 @@ def _fake(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return x.new_empty(*x.shape[:-1], weight.shape[0])
 
 
-@register_flop_formula([torch.ops.infinity.onednn_linear, torch.ops.mkldnn._linear_pointwise])
+# where PyTorch has no oneDNN (on Macs, for example), its operators have no names either
+_packed_operators = [torch.ops.mkldnn._linear_pointwise] if _HAS_ONEDNN else []
+
+
+@register_flop_formula([torch.ops.infinity.onednn_linear, *_packed_operators])
 def _flops(x_shape: torch.Size, weight_shape: torch.Size, *_: Any, **__: Any) -> int:
     return 2 * x_shape.numel() * weight_shape[0]
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from copy import deepcopy
 
 import pytest
@@ -32,6 +34,14 @@ def test_values_and_gradients_are_those_of_the_plain_linear_layer(shape: tuple[i
         torch.autograd.grad(fast, given, weights), torch.autograd.grad(slow, given, weights), strict=True
     ):
         torch.testing.assert_close(ours, expected, **TOL[torch.float32])
+
+
+def test_no_rows_give_no_outputs_and_gradients_of_zero() -> None:
+    x, weight, bias = _leaves((2, 0, 5), True)
+    out = linear(x, weight, bias)
+    assert out.shape == (2, 0, 7)
+    out.sum().backward()
+    assert torch.equal(weight.grad, torch.zeros(7, 5))
 
 
 def test_only_what_is_asked_for_gets_a_gradient() -> None:
@@ -106,3 +116,48 @@ def test_a_packed_layer_is_copied_without_its_packed_weight(packed: Linear) -> N
     twin = deepcopy(packed)
     assert twin._packed is None
     assert torch.equal(twin(x), F.linear(x, packed.weight, packed.bias))
+
+
+@torch.no_grad()
+def test_compiled_code_does_without_the_packed_copy(packed: Linear) -> None:
+    x = torch.randn(3, 64).bfloat16()
+    compiled = torch.compile(packed)
+    torch.testing.assert_close(compiled(x), packed(x), **TOL[torch.bfloat16])
+
+
+@torch.no_grad()
+def test_another_weight_at_the_same_address_is_not_served_by_the_packed_copy(packed: Linear) -> None:
+    memory = bytearray(2 * 48 * 64)
+
+    def weight_of(value: float) -> torch.nn.Parameter:
+        weight = torch.frombuffer(memory, dtype=torch.bfloat16).view(48, 64).fill_(value)
+        return torch.nn.Parameter(weight.detach(), requires_grad=False)
+
+    x = torch.ones(3, 64).bfloat16()
+    packed.weight = weight_of(1)
+    packed.pack(num_rows=3)
+    packed.weight = weight_of(2)
+    assert torch.equal(packed(x), F.linear(x, packed.weight, packed.bias))
+
+
+def test_weights_made_in_inference_mode_serve_unpacked() -> None:
+    with torch.inference_mode():
+        layer, x = Linear(64, 48).bfloat16(), torch.randn(3, 64).bfloat16()
+        layer.pack(num_rows=3)
+        assert torch.equal(layer(x), F.linear(x, layer.weight, layer.bias))
+
+
+_WITHOUT_ONEDNN = """
+import types, torch
+torch._C._has_mkldnn = False
+torch.ops.__dict__["mkldnn"] = types.SimpleNamespace()
+from infinity.linear import Linear, pack_linears
+layer, x = Linear(5, 7), torch.ones(2, 5)
+pack_linears(layer, 2)
+layer(x).sum().backward()
+assert torch.equal(layer.bias.grad, torch.full((7,), 2.0))
+"""
+
+
+def test_nothing_needs_a_pytorch_with_onednn() -> None:
+    subprocess.run([sys.executable, "-c", _WITHOUT_ONEDNN], check=True)
