@@ -16,10 +16,10 @@ _SHARDED = ("meta.pt", ".metadata")  # files of every checkpoint in shards; the 
 
 
 def last_checkpoint(run: str | Path) -> Path:
-    """Where a run keeps the checkpoint to go on from."""
+    """Where a run keeps the checkpoint to go on from; the best one, if it ended before any other was due."""
     path = Path(run) / "checkpoints" / "last.ckpt"
-    aside = _aside(path)
-    return aside if aside.exists() and not path.exists() else path
+    places = (path, _aside(path), path.with_name("best.ckpt"))
+    return next((place for place in places if place.exists()), path)
 
 
 def starting_point(subcommand: str, run: Path, ckpt_path: str | None) -> Path | None:

@@ -125,3 +125,10 @@ def test_a_checkpoint_of_another_program_is_told_as_such(tmp_path: Path, content
     torch.save(content, tmp_path / "last.ckpt")
     with pytest.raises(ValueError, match=r"last.ckpt was not written by this suite"):
         saved_config(tmp_path / "last.ckpt")
+
+
+def test_a_run_that_has_only_its_best_checkpoint_goes_on_from_that(tmp_path: Path) -> None:
+    best = write(tmp_path / "checkpoints" / "best.ckpt", "best", folder=False)
+    assert starting_point("fit", tmp_path, "last") == best
+    with pytest.raises(ValueError, match="holds a run already"):
+        starting_point("fit", tmp_path, None)
