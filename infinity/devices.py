@@ -10,7 +10,8 @@ __all__ = ["check_device"]
 def check_device(device: str | torch.device) -> None:
     """Refuse a device that torch doesn't know, or that this machine hasn't got."""
     try:
-        torch.empty(0, device=device)
+        if torch.empty(0, device=device).is_meta:
+            raise NotImplementedError("it holds no numbers")
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise ValueError(

@@ -94,6 +94,11 @@ def place_on_canvas(
         )
     zoom = scale * min(size[0] / image.height, size[1] / image.width)
     height, width = max(1, round(image.height * zoom)), max(1, round(image.width * zoom))
+    if (height, width) == size:
+        raise ValueError(
+            f"an image at scale {scale} leaves no room on {size[0]}x{size[1]} pixels: take a smaller scale, "
+            "or another aspect ratio"
+        )
     corner = (round(position[1] * (size[1] - width)), round(position[0] * (size[0] - height)))
     canvas = Image.new("RGB", (size[1], size[0]))
     canvas.paste(fit_image(image.convert("RGB"), height, width), corner)

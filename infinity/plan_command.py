@@ -131,7 +131,7 @@ def run(arguments: argparse.Namespace) -> str:
         guided=SamplingConfig(guidance=arguments.guidance).guidance != 1,
         text_length=config.text_max_len if arguments.text_length is None else arguments.text_length,
     )
-    if arguments.memory <= 0:
+    if not arguments.memory > 0:  # nor NaN
         raise ValueError(f"--memory must be positive, got {arguments.memory}")
     schedule = _schedule(subject, arguments.resolution, arguments.aspect_ratio)
     plan = make_plan(config, subject.vae, schedule, options)

@@ -27,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Serve until interrupted."""
+    if not 0 < options.port < 2**16:
+        raise ValueError(f"--port must be in [1, 65535], got {options.port}")
     try:
         from infinity.serve.page import serve
     except ImportError as error:

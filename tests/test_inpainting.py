@@ -122,3 +122,8 @@ def test_a_mask_that_marks_nothing_or_does_not_fit_is_refused(pipeline, image, m
 def test_a_place_outside_of_the_canvas_is_refused(pipeline, image, options):
     with pytest.raises(ValueError, match=r"scale must be in \(0, 1\] and position within \[0, 1\]"):
         outpaint(pipeline, image, PROMPT, **options)
+
+
+def test_an_image_that_fills_the_canvas_is_refused():
+    with pytest.raises(ValueError, match=r"at scale 1 leaves no room on 40x80 pixels"):
+        place_on_canvas(Image.new("RGB", (160, 80)), (40, 80), 1, (0.5, 0.5))

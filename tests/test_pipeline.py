@@ -197,7 +197,7 @@ def test_rounded_weights_are_neither_saved_nor_made_exact_again(pipeline, tmp_pa
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99", "meta"])
 def test_a_device_that_is_not_there_is_refused(pipeline, device):
     with pytest.raises(ValueError, match=f"the device '{device}' cannot be used here"):
         pipeline.to(device)

@@ -81,6 +81,7 @@ def test_another_vocabulary_and_classifier(capsys):
         (("--model", "2b", "--devices", "2", "--strategy", "single"), "strategy single runs on 1 device"),
         (("--model", "2b", "--text-length", "0"), "text_length must be at least 1, got 0"),
         (("--model", "2b", "--memory", "0"), "--memory must be positive, got 0"),
+        (("--model", "2b", "--memory", "nan"), "--memory must be positive, got nan"),
         (("--model", "2b", "--guidance", "-1"), "guidance must be a finite number, at least 0, got -1"),
     ],
 )

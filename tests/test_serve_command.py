@@ -31,3 +31,9 @@ def test_a_port_that_is_taken_is_one_sentence(tmp_path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(SystemExit, match=f"error: no page can be served at 127.0.0.1:{port}; choose"):
             main(["serve", "--model", str(tmp_path), "--port", str(port)])
+
+
+@pytest.mark.parametrize("port", ["-1", "0", "65536"])
+def test_a_port_that_is_none_is_one_sentence(port: str) -> None:
+    with pytest.raises(SystemExit, match=rf"error: --port must be in \[1, 65535\], got {port}"):
+        main(["serve", f"--port={port}"])
