@@ -14,6 +14,7 @@ from evaluation.bench.measure import Row, cache_row, part_rows, quantizer_rows
 from evaluation.bench.official import OfficialCode
 from evaluation.bench.parts import PARTS, Bench, MakeBench
 from evaluation.results import write_atomically
+from infinity.devices import check_device
 
 __all__ = ["bench_command"]
 
@@ -38,6 +39,7 @@ def bench_command(
         raise ValueError(f"unknown part {unknown[0]!r}; expected some of {', '.join(PARTS)}")
     if min(batch_sizes) < 1 or rounds < 1:
         raise ValueError(f"batch sizes and rounds must be positive, got {list(batch_sizes)} and {rounds}")
+    check_device(device)
     place = torch.device(device)
     peer = None if official is None else OfficialCode(official)
     rows: list[Row] = []

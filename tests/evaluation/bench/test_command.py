@@ -67,19 +67,30 @@ def test_bfloat16_halves_the_cache() -> None:
     assert cache_row(bench).bytes == 2 * 2 * (521 - 256) * 16 * 4
 
 
-def test_unknown_parts_and_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="unknown part 'decoder'"):
+@pytest.mark.parametrize(
+    ("part", "device", "message"),
+    [
+        ("decoder", "cpu", "unknown part 'decoder'"),
+        ("generate", "nonsense", "the device 'nonsense' cannot be used here"),
+    ],
+)
+def test_unknown_parts_and_devices_are_refused(tmp_path: Path, part: str, device: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         bench_command(
             output=tmp_path,
-            parts=["decoder"],
+            parts=[part],
             batch_sizes=[1],
             precisions=["float32"],
             rounds=1,
-            device="cpu",
+            device=device,
             compiled=False,
             quantizers=False,
             official=None,
+            make_bench=tiny_bench,
         )
+
+
+def test_a_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no checkout of the official"):
         OfficialCode(tmp_path)
 
