@@ -8,7 +8,7 @@ import sys
 __all__ = ["keep_freed_memory"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
-_LARGEST_KEPT = 1 << 30  # bytes; larger blocks are mapped for themselves, as before
+_LARGEST_KEPT = (1 << 30, 32 << 20)  # bytes; before 2.35 glibc takes no more than the second
 
 
 def keep_freed_memory() -> bool:
@@ -22,4 +22,5 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
     if mallopt is None:
         return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+    kept = any(mallopt(_M_MMAP_THRESHOLD, largest) for largest in _LARGEST_KEPT)
+    return bool(mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)) and kept

@@ -101,6 +101,14 @@ def load_bits(pipeline: InfinityPipeline, path: Path) -> tuple[Tensor, ...]:
         )
     if (found := packed.bits[0].shape[1]) != (expected := pipeline.vae.config.num_bits):
         raise ValueError(f"{path} is damaged: its cells have {found} bits, its tokenizer's have {expected}")
+    sizes = [tuple(scale.shape[-2:]) for scale in packed.bits]
+    patchify = pipeline.vae.config.patchify
+    schedules = [pipeline.schedule(ratio).latent(patchify) for ratio in pipeline.resolution.aspect_ratios]
+    if sizes not in [[tuple(scale) for scale in schedule] for schedule in schedules]:
+        raise ValueError(
+            f"{path} holds scales of {', '.join(f'{h}x{w}' for h, w in sizes)} cells, which is no image size "
+            "of this model; take the model that wrote it"
+        )
     return packed.bits
 
 

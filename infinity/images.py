@@ -15,6 +15,8 @@ from torch import Tensor
 
 __all__ = ["fit_image", "image_grid", "open_image", "save_png", "to_pil", "to_tensor", "to_uint8"]
 
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")  # none that another program is run for
+
 
 def to_uint8(images_B3HW: Tensor) -> Any:
     """Images in [0, 1] as a numpy array (B, H, W, 3) of uint8, rounded to the nearest."""
@@ -40,7 +42,7 @@ def open_image(path: Path) -> Image.Image:
     if not path.is_file():
         raise FileNotFoundError(f"there is no image {path}")
     try:
-        image = ImageOps.exif_transpose(Image.open(path)).convert("RGBA")
+        image = ImageOps.exif_transpose(Image.open(path, formats=_FORMATS)).convert("RGBA")
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} cannot be read as an image ({error})") from error
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")

@@ -163,8 +163,8 @@ class InfinityPipeline:
             progress: called with (images done, images in all) after every batch.
             settings: see :class:`infinity.sampling.settings.SettingsArguments`.
         """
-        prompts = [prompts] if isinstance(prompts, str) else list(prompts)
-        if not prompts or not all(prompt.strip() for prompt in prompts):
+        prompts = list(prompts) if isinstance(prompts, list | tuple) else [prompts]
+        if not prompts or not all(isinstance(prompt, str) and prompt.strip() for prompt in prompts):
             raise ValueError(f"every prompt must be a non-empty text, got {prompts}")
         if output_type not in ("pil", "pt", "bits"):
             raise ValueError(f"output_type must be pil, pt or bits, got {output_type!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 
@@ -36,17 +37,16 @@ def seeds_of_images(
         return [_draw(generator) for _ in range(total)]
     if generator is not None:
         seeds = [_draw(one) for one in generator]
-    elif seeds is None or isinstance(seeds, int):
-        return [
-            image_seed(seeds or 0, i, k) for i in range(num_prompts) for k in range(num_images_per_prompt)
-        ]
+    elif seeds is None or isinstance(seeds, Integral):  # NumPy's numbers too
+        seed, images = int(seeds or 0), range(num_images_per_prompt)
+        return [image_seed(seed, i, k) for i in range(num_prompts) for k in images]
     if len(seeds) != total:
         raise ValueError(
             f"pass one seed (or generator), or one per image: got {len(seeds)} for {total} images"
         )
     if not all(0 <= seed < 2**63 for seed in seeds):
         raise ValueError(f"seeds must be in [0, 2**63), got {list(seeds)}")
-    return list(seeds)
+    return [int(seed) for seed in seeds]
 
 
 def _draw(generator: torch.Generator) -> int:

@@ -110,3 +110,10 @@ def test_cells_of_another_size_are_refused(pipeline, source, tmp_path):
     save_bits(pipeline, [scale[:, :3] for scale in source.bits], tmp_path / "a.bits")
     with pytest.raises(ValueError, match=r"damaged: its cells have 3 bits, its tokenizer's have 4"):
         load_bits(pipeline, tmp_path / "a.bits")
+
+
+def test_bits_of_no_size_of_the_model_are_not_decoded(pipeline, source, tmp_path):
+    larger = [scale.repeat(1, 1, 4, 4) for scale in source.bits]
+    save_bits(pipeline, larger, tmp_path / "a.bits")
+    with pytest.raises(ValueError, match=r"holds scales of 8x8, 16x16, 24x40 cells, which is no image size"):
+        load_bits(pipeline, tmp_path / "a.bits")

@@ -40,6 +40,9 @@ def test_files_that_are_no_images_are_refused(tmp_path):
     (tmp_path / "a.png").write_text("no image")
     with pytest.raises(ValueError, match=r"a\.png cannot be read as an image"):
         open_image(tmp_path / "a.png")
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.eps")  # Pillow would run Ghostscript for it
+    with pytest.raises(ValueError, match=r"a\.eps cannot be read as an image"):
+        open_image(tmp_path / "a.eps")
     with pytest.raises(FileNotFoundError, match="there is no image missing.png"):
         open_image(tmp_path.__class__("missing.png"))
 

@@ -220,6 +220,8 @@ def test_settings_travel_with_the_model_and_arguments_override_them(pipeline, tm
     [
         ({"prompts": []}, "every prompt must be a non-empty text"),
         ({"prompts": ["a", " "]}, "every prompt must be a non-empty text"),
+        ({"prompts": None}, "every prompt must be a non-empty text"),
+        ({"prompts": ["a", 1]}, "every prompt must be a non-empty text"),
         ({"prompts": "a", "aspect_ratio": 2.0}, "2.0"),
         ({"prompts": "a", "seeds": [1, 2]}, "got 2 for 1 images"),
         ({"prompts": "a", "output_type": "jpg"}, "output_type must be pil, pt or bits, got 'jpg'"),

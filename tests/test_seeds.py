@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,13 @@ def test_more_images_or_prompts_change_no_other_seed() -> None:
     assert few == [more[0], more[1], more[3], more[4]]
     assert len(set(more)) == 12
     assert seeds_of_images(None, None, 1, 1) == [image_seed(0, 0, 0)]
+
+
+def test_numbers_of_numpy_are_seeds() -> None:
+    assert seeds_of_images(np.int64(3), None, 2, 1) == seeds_of_images(3, None, 2, 1)
+    seeds = seeds_of_images(np.array([1, 2]), None, 2, 1)
+    assert seeds == [1, 2]
+    assert all(type(seed) is int for seed in seeds)
 
 
 def test_a_generator_gives_the_seeds_and_moves_on() -> None:
