@@ -19,6 +19,7 @@ from infinity.schedules import paper_schedule
 
 __all__ = ["QUANTIZER_BITS", "Row", "cache_row", "part_rows", "quantizer_rows"]
 
+_NOT_COMPILED = ("generate", "generate + decode", "self-correction")  # the former have a shape per scale
 QUANTIZER_BITS = {"bsq": (16, 20, 32, 64), "lfq": (8, 10, 12)}
 
 
@@ -68,7 +69,7 @@ def part_rows(
     for part in parts:
         work = PARTS[part](bench)
         runs = {"seconds": timed(work, bench.device)}
-        if twin is not None and not part.startswith("generate"):  # a new shape at every scale
+        if twin is not None and part not in _NOT_COMPILED:
             runs["compiled"] = timed(PARTS[part](twin), bench.device)
         if official is not None:
             runs["official"] = official.run(part=part, batch_size=bench.batch_size, bfloat16=bench.bfloat16)
