@@ -47,7 +47,7 @@ def test_warmup_grows_linearly_and_multiplies_the_decay() -> None:
         {"final_lr": 2.0},
         {"grad_clip": -1.0},
         {"kind": "sgd"},
-        {"schedule": "linar"},
+        {"schedule": "straight"},
     ],
 )
 def test_impossible_settings_are_refused_by_name(wrong: dict) -> None:
