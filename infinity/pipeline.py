@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, Unpack, cast
 
 import torch
 from torch import Tensor
@@ -163,7 +163,7 @@ class InfinityPipeline:
             progress: called with (images done, images in all) after every batch.
             settings: see :class:`infinity.sampling.settings.SettingsArguments`.
         """
-        prompts = list(prompts) if isinstance(prompts, list | tuple) else [prompts]
+        prompts = list(prompts) if isinstance(prompts, list | tuple) else [cast("str", prompts)]
         if not prompts or not all(isinstance(prompt, str) and prompt.strip() for prompt in prompts):
             raise ValueError(f"every prompt must be a non-empty text, got {prompts}")
         if output_type not in ("pil", "pt", "bits"):

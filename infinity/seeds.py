@@ -37,7 +37,7 @@ def seeds_of_images(
         return [_draw(generator) for _ in range(total)]
     if generator is not None:
         seeds = [_draw(one) for one in generator]
-    elif seeds is None or isinstance(seeds, Integral):  # NumPy's numbers too
+    elif seeds is None or isinstance(seeds, int | Integral):  # NumPy's numbers too
         seed, images = int(seeds or 0), range(num_images_per_prompt)
         return [image_seed(seed, i, k) for i in range(num_prompts) for k in images]
     if len(seeds) != total:
