@@ -43,6 +43,19 @@ def bench_command(
     place = torch.device(device)
     peer = None if official is None else OfficialCode(official)
     rows: list[Row] = []
+    machine = {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "processor": platform.processor() or platform.machine(),
+        "device": device,
+    }
+
+    def keep(row: Row) -> None:  # a run of many minutes may be interrupted
+        rows.append(row)
+        record = {"machine": machine, "rounds": rounds, "rows": [row.to_dict() for row in rows]}
+        write_atomically(output / "bench.json", json.dumps(record, indent=2) + "\n")
+        write_atomically(output / "bench.md", _markdown(rows))
+
     benches = [
         make_bench(batch_size, precision == "bfloat16", place)
         for batch_size in batch_sizes
@@ -52,23 +65,15 @@ def bench_command(
         task = progress.add_task("parts", total=len(benches) * (len(parts) + 1))
         for bench in benches:
             for row in part_rows(bench, parts, rounds=rounds, official=peer, compiled=compiled):
-                rows.append(row)
+                keep(row)
                 progress.advance(task)
-            rows.append(cache_row(bench, rounds))
+            keep(cache_row(bench, rounds))
             progress.advance(task)
     if quantizers:
-        rows += quantizer_rows(batch_size=2, rounds=rounds, official=peer)
+        for row in quantizer_rows(batch_size=2, rounds=rounds, official=peer):
+            keep(row)
     if peer is not None:
         peer.close()
-    machine = {
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-        "processor": platform.processor() or platform.machine(),
-        "device": device,
-    }
-    record = {"machine": machine, "rounds": rounds, "rows": [row.to_dict() for row in rows]}
-    write_atomically(output / "bench.json", json.dumps(record, indent=2) + "\n")
-    write_atomically(output / "bench.md", _markdown(rows))
     return f"{_markdown(rows)}\nwrote {output / 'bench.md'} and bench.json"
 
 
