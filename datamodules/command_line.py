@@ -1,0 +1,35 @@
+"""What the commands of ``python -m datamodules`` have in common."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+__all__ = ["command_parser", "told_result"]
+
+_MAX_NAMED = 20
+
+
+def command_parser(command: str, description: str, example: str) -> ArgumentParser:
+    """The parser of a command that works in processes."""
+    parser = ArgumentParser(
+        prog=f"python -m datamodules {command}",
+        description=description,
+        epilog=f"example: python -m datamodules {example}",
+    )
+    parser.add_argument("--num_workers", type=int, default=os.cpu_count() or 1, help="processes")
+    return parser
+
+
+def told_result(result: Mapping[str, Any]) -> str:
+    """Name on stderr the samples that were left out, the first ones of every split; returns the counts."""
+    for split, causes in result["left_out"].items():
+        for cause in causes[:_MAX_NAMED]:
+            sys.stderr.write(f"left out of {split}: {cause}\n")
+        if len(causes) > _MAX_NAMED:
+            sys.stderr.write(f"left out of {split}: {len(causes) - _MAX_NAMED} more\n")
+    return ", ".join(f"{split}: {count} samples" for split, count in result["counts"].items())
