@@ -29,6 +29,7 @@ class BatchRequest(NamedTuple):
 
     aspect_ratio: float
     samples: tuple[int, ...]
+    counts: bool = True  # False: of a validation batch that has too few samples for all ranks
 
 
 class LoadedBatch(NamedTuple):
@@ -75,12 +76,13 @@ class BatchReader(Dataset[LoadedBatch]):
                 sample = self._substitute(number, request.aspect_ratio, broken)
             if sample is not None:
                 samples.append(sample)
+        counts = request.counts and bool(samples)
         if not samples and (substitute := self._substitute(request.samples[0], request.aspect_ratio, broken)):
             samples.append(substitute)
         if not samples:
             return LoadedBatch(None, len(broken), broken)
         keys, captions, pixels = (list(column) for column in zip(*samples, strict=True))
-        batch = ImageTextBatch(_to_float(pixels), captions, keys, request.aspect_ratio)
+        batch = ImageTextBatch(_to_float(pixels), captions, keys, request.aspect_ratio, counts)
         return LoadedBatch(batch, len(samples) + len(broken), broken)
 
     def _load(self, row: SampleRow, aspect_ratio: float, broken: list[tuple[str, str]]) -> _Loaded | None:

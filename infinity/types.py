@@ -58,6 +58,12 @@ class ImageTextBatch(NamedTuple):
     captions: list[str]
     keys: list[str]  # names of the samples, unique in the data set
     aspect_ratio: float  # height / width bucket, one of Resolution.aspect_ratios
+    counts: bool = True  # False: it only keeps this rank in step with others; nothing is measured on it
+
+    @property
+    def weight(self) -> int:
+        """How many samples a mean over the data takes in."""
+        return len(self.captions) if self.counts else 0
 
 
 class LossTerms(NamedTuple):

@@ -166,7 +166,7 @@ class ARModule(SuiteModule):
             generator = self.randomness(split, len(batch.captions), batch_idx)
             flipped = self._objective(split, batch, generator).logs
             terms.logs.update({f"flipped_{name}": flipped[name] for name in ("bit_ce", "bit_accuracy")})
-        self.log_terms(split, terms, len(batch.captions))
+        self.log_terms(split, terms, batch.weight)
 
     def _objective(self, split: Split, batch: ImageTextBatch, generator: Randomness | None) -> LossTerms:
         text = self.encoders.states(batch.captions, self.device)

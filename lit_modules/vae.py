@@ -115,7 +115,7 @@ class VAEModule(SuiteModule):
         images_B3HW = self._images(batch)
         output = self.net(images_B3HW, self.resolution.schedule(batch.aspect_ratio), generator=generator)
         terms = self.loss(images_B3HW, output, step=self.num_steps, last_layer=self.net.last_layer)
-        self.log_terms(split, terms, len(images_B3HW))
+        self.log_terms(split, terms, batch.weight)
         return terms
 
     def _images(self, batch: ImageTextBatch) -> Tensor:
