@@ -1,26 +1,36 @@
-"""From the bytes of a sample to RGB pixels of one bucket's size, and to a clean caption.
+"""From the bytes of an image to RGB pixels of one bucket's size.
+
+What a file can hold, and what becomes of it:
+
+- orientation (EXIF) is applied, and of an animation or of several pages the first one is taken;
+- palettes, greys and 1-bit images become RGB, transparency lies on white;
+- 16-bit greys are divided by 257 and rounded, of 16-bit colours Pillow keeps the upper byte; pixels of 32
+  bits, whose range no file tells, are refused;
+- an embedded ICC profile is converted to sRGB, unless it is sRGB or can't be read;
+- CMYK is inverted as Adobe's marker says and becomes RGB by its profile, else by Pillow's formula.
 
 Images are resized to cover the target with Pillow's antialiased bicubic filter and cropped at the centre;
-an image that has the target's size keeps its pixels. Nothing here is random: no flips, as captions know
-left from right.
+an image that has the target's size keeps its pixels. A JPEG that is to become much smaller may be decoded
+at a half, a quarter or an eighth of its size, at least twice as large as what it has to cover. Nothing here
+is random: no flips, as captions know left from right.
 """
 
 from __future__ import annotations
 
 import io
-import json
-import re
+from functools import lru_cache
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageCms, ImageOps
 
-__all__ = ["BrokenSampleError", "caption_of", "cover_crop", "decode_rgb", "image_size"]
+__all__ = ["BrokenSampleError", "cover_crop", "decode_rgb", "image_size"]
 
 # read by Pillow itself: its EPS reader, say, would run another program on the bytes
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 _EXIF_ORIENTATION = 0x0112
-_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\ufeff]+")
+_COLOURS = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # Pillow's modes of ICC's colour spaces
+_REDUCING_GAP = 2
 
 
 class BrokenSampleError(ValueError):
@@ -33,37 +43,75 @@ def image_size(file: IO[bytes]) -> tuple[int, int]:
         with Image.open(file, formats=_FORMATS) as image:
             width, height = image.size
             # without EXIF in its header, a PNG would be decoded to look behind its pixels
-            exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
-            turned = exif.get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+            turned = (image.format != "PNG" or "exif" in image.info) and _is_turned(image)
     except Exception as error:  # Pillow's readers raise nearly anything on damaged bytes
         raise BrokenSampleError(f"unreadable image header ({type(error).__name__})") from error
     return (height, width) if turned else (width, height)
 
 
-def decode_rgb(data: bytes, max_pixels: int) -> Image.Image:
-    """Decode to 8-bit RGB: orientation applied, transparency on white, 16-bit greys scaled.
+def decode_rgb(data: bytes, max_pixels: int, cover: tuple[int, int] | None = None) -> Image.Image:
+    """Decode to 8-bit sRGB, as the module's description says.
 
     Images of more than `max_pixels` are refused by their header, before any pixel is decoded.
+
+    Args:
+        cover: height and width that the image is going to be resized to; without, a JPEG is decoded at its
+            full size however large it is.
     """
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
         if image.width * image.height > max_pixels:
             raise BrokenSampleError(f"{image.width}x{image.height} is more than max_pixels = {max_pixels}")
-        return _to_rgb(ImageOps.exif_transpose(image))
+        if cover and image.format in ("JPEG", "MPO"):
+            height, width = reversed(cover) if _is_turned(image) else cover
+            gap = _REDUCING_GAP / min(image.width / width, image.height / height)
+            image.draft(None, (max(1, round(image.width * gap)), max(1, round(image.height * gap))))
+        return _to_rgb(image)
     except BrokenSampleError:
         raise
     except Exception as error:  # as above
         raise BrokenSampleError(f"undecodable image ({type(error).__name__})") from error
 
 
+def _is_turned(image: Image.Image) -> bool:
+    return image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        greys = np.asarray(image, dtype=np.float64) / 257.0
-        image = Image.fromarray(np.clip(np.rint(greys), 0, 255).astype(np.uint8))
+    # Pillow takes every CMYK JPEG for an inverted one
+    inverted = image.format == "JPEG" and image.mode == "CMYK" and "adobe" not in image.info
+    transform = _to_srgb(image.info.get("icc_profile") or b"")
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode in ("I", "F"):
+        raise BrokenSampleError("its pixels have 32 bits")
+    if inverted:
+        image = ImageChops.invert(image)
+    if image.mode.startswith("I;16"):
+        greys = (np.asarray(image, np.uint32) + 128) // 257
+        image = Image.fromarray(greys.astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    if transform is None or (transform.input_mode == "CMYK") != (image.mode == "CMYK"):
+        return image.convert("RGB")
+    # through RGB, as the profile of a palette or of greys with alpha is about its colours
+    coloured = image if image.mode == "CMYK" else image.convert("RGB").convert(transform.input_mode)
+    return transform.apply(coloured)
+
+
+@lru_cache(maxsize=16)
+def _to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
+    """The way from an ICC profile to sRGB; None if there is nothing to do, or none that can be read."""
+    if not profile:
+        return None
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = _COLOURS.get(source.profile.xcolor_space.strip())
+        if mode is None or "sRGB" in (source.profile.profile_description or ""):
+            return None
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
 
 
 def cover_crop(image: Image.Image, height: int, width: int) -> np.ndarray:
@@ -76,24 +124,3 @@ def cover_crop(image: Image.Image, height: int, width: int) -> np.ndarray:
         box = (left, top, left + crop_w, top + crop_h)
         image = image.resize((width, height), Image.Resampling.BICUBIC, box=box)
     return np.array(image)
-
-
-def caption_of(text: bytes | None, metadata: bytes | None) -> str:
-    """A sample's caption: its `.txt`, else `caption` in its `.json`; control characters become spaces.
-
-    Half surrogate pairs, which JSON can hold but UTF-8 can't, become question marks.
-    """
-    if text is not None:
-        caption = text.decode("utf-8", errors="replace")
-    else:
-        try:
-            caption = json.loads(metadata or b"{}").get("caption")
-        except (ValueError, AttributeError, RecursionError) as error:
-            raise BrokenSampleError("its .json is no JSON object") from error
-    if not isinstance(caption, str):
-        raise BrokenSampleError("no caption")
-    caption = caption.encode("utf-8", "replace").decode()
-    caption = " ".join(_CONTROL_CHARACTERS.sub(" ", caption).split())
-    if not caption:
-        raise BrokenSampleError("empty caption")
-    return caption

@@ -20,7 +20,8 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from datamodules.decode import BrokenSampleError, caption_of, image_size
+from datamodules.captions import caption_of
+from datamodules.decode import BrokenSampleError, image_size
 from datamodules.shards import write_atomic
 
 __all__ = ["Member", "SampleRow", "Shard", "ShardIndex", "ShardScan", "scan_shard", "write_index"]

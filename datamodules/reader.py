@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.bucketing import assign_buckets
-from datamodules.decode import caption_of, cover_crop, decode_rgb
+from datamodules.captions import caption_of
+from datamodules.decode import cover_crop, decode_rgb
 from datamodules.index import SampleRow, ShardIndex, read_member
 from infinity.schedules import Resolution
 from infinity.types import ImageTextBatch
