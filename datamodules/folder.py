@@ -1,26 +1,28 @@
 """A user's own folder of images with captions beside them, as a source to pack.
 
 ``cat.jpg`` has its caption in ``cat.txt``, or under ``caption`` in ``cat.json``. Images are stored as
-they are, not encoded again.
+they are, not encoded again, unless they are to be made smaller.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from datamodules.decode import BrokenSampleError, caption_of, image_size
+from datamodules.captions import caption_of
+from datamodules.decode import BrokenSampleError
+from datamodules.holdout import check_val_fraction, held_out
 from datamodules.packing import DatasetParts
 from datamodules.shards import Sample
+from datamodules.stored_image import read_image, stored_image
 
-__all__ = ["FolderSource", "folder_dataset"]
+__all__ = ["IMAGE_SUFFIXES", "FolderSource", "folder_dataset"]
 
-_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class FolderSource:
 
     folder: Path
     paths: tuple[str, ...]
+    max_side: int | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -36,16 +39,20 @@ class FolderSource:
     def __getitem__(self, index: int) -> Sample:
         path = self.folder / self.paths[index]
         try:
-            image = path.read_bytes()
+            data = read_image(path)
             text, metadata = (self._sidecar(path, suffix) for suffix in (".txt", ".json"))
             caption = caption_of(text, metadata)
-            width, height = image_size(io.BytesIO(image))
+            image = stored_image(data, self.max_side)
             record = json.loads(metadata) if metadata else {}
             if not isinstance(record, dict):
                 raise ValueError("its .json is no JSON object")
         except (OSError, ValueError, RecursionError) as error:
             raise BrokenSampleError(f"{self.paths[index]}: {error}") from error
-        return Sample(_key(self.paths[index]), image, path.suffix[1:].lower(), caption, width, height, record)
+        key = _key(self.paths[index])
+        return Sample(key, image.data, image.extension, caption, image.width, image.height, record)
+
+    def part(self, start: int, stop: int) -> FolderSource:
+        return replace(self, paths=self.paths[start:stop])
 
     @staticmethod
     def _sidecar(image: Path, suffix: str) -> bytes | None:
@@ -53,34 +60,36 @@ class FolderSource:
         return path.read_bytes() if path.is_file() else None
 
 
-def folder_dataset(folder: Path, val_fraction: float) -> DatasetParts:
+def folder_dataset(folder: Path, val_fraction: float, *, max_side: int | None = None) -> DatasetParts:
     """`train` and `val` (by a hash of the file's path) of all images below a folder."""
-    if not 0 <= val_fraction < 1:
-        raise ValueError(f"val_fraction must be in [0, 1), got {val_fraction}")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _EXTENSIONS)
+    check_val_fraction(val_fraction)
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     splits: dict[str, list[str]] = {"train": [], "val": []}
     listing = hashlib.sha256()
     for path in found:
         name = path.relative_to(folder).as_posix()
-        draw = int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:8]) / 2**64
-        splits["val" if draw < val_fraction else "train"].append(name)
+        splits["val" if held_out(name, val_fraction) else "train"].append(name)
         for part in (path, path.with_suffix(".txt"), path.with_suffix(".json")):
             if part.is_file():  # a dangling link is left out, and named, when it is packed
                 facts = part.stat()
                 listing.update(os.fsencode(f"{name}|{part.suffix}|{facts.st_size}|{facts.st_mtime_ns}\n"))
     if not splits["train"]:
-        raise ValueError(f"no images ({', '.join(_EXTENSIONS)}) for training below {folder}")
+        raise ValueError(f"no images ({', '.join(IMAGE_SUFFIXES)}) for training below {folder}")
     if val_fraction and not splits["val"]:
         raise ValueError(
             f"val_fraction = {val_fraction} holds out none of the {len(found)} images below {folder}; use a "
             f"larger one, or 0 for no held-out images"
         )
-    sources = {split: FolderSource(folder, tuple(names)) for split, names in splits.items() if names}
+    sources = {
+        split: FolderSource(folder, tuple(names), max_side) for split, names in splits.items() if names
+    }
     description = {
         "name": folder.resolve().name,
         "val_fraction": val_fraction,
         "files": listing.hexdigest()[:16],
     }
+    if max_side is not None:
+        description["max_side"] = max_side
     return DatasetParts(description, sources, {})
 
 

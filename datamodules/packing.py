@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
-from multiprocessing import get_context
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from datamodules.engines import Engine, Processes
 from datamodules.index import ShardIndex, ShardScan, scan_shard, write_index
 from datamodules.shards import SampleSource, left_out_of, write_atomic, write_shards
 
-__all__ = ["DatasetParts", "Progress", "index_directory", "pack_dataset"]
+__all__ = [
+    "DatasetParts",
+    "Progress",
+    "begin_dataset",
+    "check_left_out",
+    "finish_dataset",
+    "index_directory",
+    "pack_dataset",
+]
 
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(what, done_since_last_call, total)``."""
@@ -49,21 +55,21 @@ def pack_dataset(
     samples_per_shard: int = 2000,
     max_left_out: float = 0.1,
     num_workers: int = 1,
+    engine: Engine | None = None,
     progress: Progress = _silent,
 ) -> dict[str, Any]:
     """Write the splits into `root` and return what ``dataset.json`` says.
 
     Args:
         max_left_out: largest share of a split's samples that may be unusable.
+        engine: where shards are written and scanned; `num_workers` processes if not given.
     """
-    description = json.loads(json.dumps({**parts.description, "samples_per_shard": samples_per_shard}))
-    fingerprint = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
-    manifest = root / "dataset.json"
-    found = _started(root, manifest, description, fingerprint)
-    if found.get("complete"):
-        return found
-    root.mkdir(parents=True, exist_ok=True)
-    write_atomic(manifest, _dumps({**description, "fingerprint": fingerprint, "complete": False}))
+    if samples_per_shard < 1:
+        raise ValueError(f"samples_per_shard must be at least 1, got {samples_per_shard}")
+    engine = engine or Processes(num_workers)
+    begun = begin_dataset(root, {**parts.description, "samples_per_shard": samples_per_shard})
+    if begun["complete"]:
+        return begun
     for name, text in parts.files.items():
         write_atomic(root / name, text)
     left_out: dict[str, list[str]] = {}
@@ -75,26 +81,53 @@ def pack_dataset(
             source,
             directory,
             samples_per_shard=samples_per_shard,
-            num_workers=num_workers,
+            engine=engine,
             on_samples=lambda done, what=split, total=total: progress(f"pack {what}", done, total),
         )
         if not (directory / "index.json").exists():
-            scans = _scan(sorted(directory.glob("*.tar")), num_workers, f"index {split}", progress)
+            scans = _scan(sorted(directory.glob("*.tar")), engine, f"index {split}", progress)
             write_index(directory, scans)
         index = ShardIndex.load(directory)
-        missing = [*left_out_of(directory), *map(": ".join, index.left_out)]
-        if len(missing) > max_left_out * total:
-            raise ValueError(
-                f"{len(missing)} of {total} samples of {split} are unusable, more than the allowed share of "
-                f"{max_left_out}: {'; '.join(missing[:3])}"
-            )
-        left_out[split] = missing
+        left_out[split] = [*left_out_of(directory), *map(": ".join, index.left_out)]
+        check_left_out(split, left_out[split], total, max_left_out)
         counts[split] = len(index)
+    return finish_dataset(root, begun, counts, left_out)
+
+
+def begin_dataset(root: Path, description: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``dataset.json`` says of a data set that is begun, goes on, or is complete.
+
+    A folder that holds anything else is refused.
+    """
+    description = json.loads(json.dumps(description))
+    fingerprint = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
+    manifest = root / "dataset.json"
+    found = _started(root, manifest, description, fingerprint)
+    if found.get("complete"):
+        return found
+    root.mkdir(parents=True, exist_ok=True)
+    begun = {**description, "fingerprint": fingerprint, "complete": False}
+    write_atomic(manifest, _dumps(begun))
+    return begun
+
+
+def check_left_out(split: str, left_out: Sequence[str], total: int, max_left_out: float) -> None:
+    """Refuse a split of which too many samples are unusable."""
+    if len(left_out) > max_left_out * total:
+        raise ValueError(
+            f"{len(left_out)} of {total} samples of {split} are unusable, more than the allowed share of "
+            f"{max_left_out}: {'; '.join(left_out[:3])}"
+        )
+
+
+def finish_dataset(
+    root: Path, begun: dict[str, Any], counts: dict[str, int], left_out: dict[str, list[str]]
+) -> dict[str, Any]:
+    """Mark a data set as complete."""
     for leftover in root.rglob(".*.tmp"):  # of runs that were killed
         leftover.unlink()
-    result = {**description, "fingerprint": fingerprint, "complete": True, "counts": counts}
-    result["left_out"] = left_out
-    write_atomic(manifest, _dumps(result))
+    result = {**begun, "complete": True, "counts": counts, "left_out": left_out}
+    write_atomic(root / "dataset.json", _dumps(result))
     return result
 
 
@@ -132,7 +165,8 @@ def index_directory(
         raise ValueError(f"val_fraction divides one folder of shards, but {directory} has them in subfolders")
     targets = folders
     for folder in folders:
-        scans = _scan(sorted(folder.glob("*.tar")), num_workers, f"index {folder.name}", progress)
+        shards = sorted(folder.glob("*.tar"))
+        scans = _scan(shards, Processes(num_workers), f"index {folder.name}", progress)
         if val_fraction:
             targets = [directory / "train", directory / "val"]
             write_index(targets[0], scans, lambda key: _uniform(key) >= val_fraction)
@@ -146,16 +180,11 @@ def _uniform(key: str) -> float:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
 
 
-def _scan(shards: list[Path], num_workers: int, what: str, progress: Progress) -> list[ShardScan]:
-    with ExitStack() as stack:
-        mapped: Iterable[ShardScan] = map(scan_shard, shards)
-        if num_workers > 1 and len(shards) > 1:
-            pool = ProcessPoolExecutor(min(num_workers, len(shards)), mp_context=get_context("spawn"))
-            mapped = stack.enter_context(pool).map(scan_shard, shards)
-        scans = []
-        for scan in mapped:
-            scans.append(scan)
-            progress(what, 1, len(shards))
+def _scan(shards: list[Path], engine: Engine, what: str, progress: Progress) -> list[ShardScan]:
+    scans = []
+    for scan in engine(scan_shard, shards):
+        scans.append(scan)
+        progress(what, 1, len(shards))
     return scans
 
 

@@ -8,15 +8,23 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from datamodules.decode import BrokenSampleError
+from datamodules.engines import Engine
 
-__all__ = ["Sample", "SampleSource", "left_out_of", "write_atomic", "write_shards"]
+__all__ = [
+    "Sample",
+    "SampleSource",
+    "ShardJob",
+    "left_out_of",
+    "shard_jobs",
+    "write_atomic",
+    "write_shard",
+    "write_shards",
+]
 
 
 class Sample(NamedTuple):
@@ -52,42 +60,54 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+class ShardJob(NamedTuple):
+    """A shard to write: all that a process, here or elsewhere, needs to know for it."""
+
+    path: Path
+    source: SampleSource  # the samples of this shard, or of the whole split
+    indices: range  # in `source`
+
+
+def shard_jobs(source: SampleSource, directory: Path, samples_per_shard: int) -> list[ShardJob]:
+    """One job per shard of a split.
+
+    A source with a method ``part(start, stop)``, the source of those samples alone, is cut up, so that a job
+    of a large one stays small.
+    """
+    part = getattr(source, "part", None)
+    jobs = []
+    for number, start in enumerate(range(0, len(source), samples_per_shard)):
+        stop = min(start + samples_per_shard, len(source))
+        path = directory / f"{number:05d}.tar"
+        if part is None:
+            jobs.append(ShardJob(path, source, range(start, stop)))
+        else:
+            jobs.append(ShardJob(path, part(start, stop), range(stop - start)))
+    return jobs
+
+
 def write_shards(
     source: SampleSource,
     directory: Path,
     *,
     samples_per_shard: int,
-    num_workers: int = 1,
+    engine: Engine,
     on_samples: Callable[[int], None] = lambda count: None,
 ) -> None:
     """Write the shards of a split that are not there yet.
 
     Args:
-        num_workers: processes; with 1 the calling process does the work.
         on_samples: called with the number of samples done since the last call, for a progress bar.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    jobs = []
-    for number, start in enumerate(range(0, len(source), samples_per_shard)):
-        indices = range(start, min(start + samples_per_shard, len(source)))
-        path = directory / f"{number:05d}.tar"
-        if path.exists():
-            on_samples(len(indices))
+    missing = []
+    for job in shard_jobs(source, directory, samples_per_shard):
+        if job.path.exists():
+            on_samples(len(job.indices))
         else:
-            jobs.append((path, indices))
-    if num_workers <= 1 or len(jobs) <= 1:
-        for path, indices in jobs:
-            on_samples(_write_shard(source, path, indices))
-        return
-    # spawn: safe with the caller's threads, and the same on every platform
-    with ProcessPoolExecutor(min(num_workers, len(jobs)), mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(_write_shard, source, path, indices) for path, indices in jobs]
-        try:
-            for future in as_completed(futures):
-                on_samples(future.result())
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+            missing.append(job)
+    for count in engine(write_shard, missing):
+        on_samples(count)
 
 
 def left_out_of(directory: Path) -> list[str]:
@@ -96,9 +116,13 @@ def left_out_of(directory: Path) -> list[str]:
     return [cause for stat in stats for cause in stat["left_out"]]
 
 
-def _write_shard(source: SampleSource, path: Path, indices: range) -> int:
+def write_shard(job: ShardJob) -> int:
+    """Write a shard, unless another process did; returns how many samples were tried."""
     from webdataset.writer import TarWriter  # here, as it imports torch: other commands needn't wait for that
 
+    path, source, indices = job
+    if path.exists():
+        return len(indices)
     left_out: list[str] = []
 
     def samples() -> Iterator[Sample]:
