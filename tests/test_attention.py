@@ -17,6 +17,7 @@ from infinity.attention import (
     softmax_attention,
     split_groups,
 )
+from infinity.precision import bfloat16_products
 from infinity.schedules import ScaleSchedule, paper_schedule
 from tests.tolerances import TOL
 
@@ -142,6 +143,34 @@ def test_bfloat16_training_on_cpu_keeps_the_scores_of_sharp_attention_exact(temp
     expected = [exact, *torch.autograd.grad(exact, twins, cotangent.double())]
     for actual, wanted in zip(ours, expected, strict=True):
         assert (actual.double() - wanted).norm() < 2**-7 * wanted.norm()
+
+
+@pytest.mark.parametrize("masks", ["none", "of keys", "of queries and keys"])
+@pytest.mark.parametrize("max_scores", [2**26, 1000])
+def test_bfloat16_sampling_on_cpu_keeps_the_scores_of_sharp_attention_exact(
+    masks: str, max_scores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infinity.attention._MAX_SCORES", max_scores)  # the queries in 1 chunk, or in 10
+    q, k, v = (F.normalize(torch.randn(2, 3, 40, 16), dim=-1) for _ in range(3))
+    q, k, v = (x.bfloat16() for x in (q * 100, k + 0.3 * q, v))
+    visible = torch.ones(40, 40).tril(5).bool()
+    mask = {"none": None, "of keys": visible[20], "of queries and keys": visible}[masks]
+    mask = mask if mask is None else mask.view(1, 1, -1, 40)
+    with torch.no_grad():
+        out = softmax_attention(q, k, v, mask, 1.0)
+    exact = F.scaled_dot_product_attention(*(x.double() for x in (q, k, v)), attn_mask=mask, scale=1.0)
+    assert (out.double() - exact).norm() < 2**-7 * exact.norm()
+
+
+def test_products_of_bfloat16_numbers_are_exact_and_others_stay_in_full_precision() -> None:
+    a, b = (torch.randn(64, 64) for _ in range(2))
+    before = a @ b
+    a_rounded, b_rounded = a.bfloat16(), b.bfloat16()
+    with bfloat16_products():
+        product = a_rounded.float() @ b_rounded.float()
+    exact = a_rounded.double() @ b_rounded.double()
+    torch.testing.assert_close(product.double(), exact, rtol=0, atol=1e-4)
+    assert torch.equal(a @ b, before)
 
 
 def test_written_out_attention_can_be_compiled() -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from infinity.attention import scale_of_token
+from infinity.attention import scale_of_token, softmax_attention
 from infinity.linear import pack_linears
 from infinity.rope2d import rope_tables
 from infinity.schedules import ScaleSchedule
@@ -48,7 +47,7 @@ class KVCache:
             buffer[0, :, :, start:end] = k_BNLK
             buffer[1, :, :, start:end] = v_BNLK
             k_BNLK, v_BNLK = buffer[:, :, :, :end].unbind(0)
-        return F.scaled_dot_product_attention(q_BNLK, k_BNLK, v_BNLK, scale=1.0)
+        return softmax_attention(q_BNLK, k_BNLK, v_BNLK, None, 1.0)
 
     def narrow(self, batch_size: int) -> None:
         """Forget all but the first samples."""
