@@ -119,8 +119,10 @@ def _in_chunks(q_BNLK: Tensor, k_BNMK: Tensor, v_BNMK: Tensor, mask: Tensor | No
     """Written out, in chunks of queries: memory for scores is bounded."""
     num_scores = q_BNLK[..., 0].numel() * k_BNMK.shape[-2]
     queries = q_BNLK.chunk(-(-num_scores // _MAX_SCORES), dim=-2)
-    per_query = mask is not None and mask.shape[-2] > 1
-    masks = mask.chunk(len(queries), dim=-2) if per_query else [mask] * len(queries)
+    if mask is None or mask.shape[-2] == 1:
+        masks = [mask] * len(queries)
+    else:
+        masks = mask.chunk(len(queries), dim=-2)
     outputs = [
         _weights(some, k_BNMK, their_mask, scale) @ v_BNMK
         for some, their_mask in zip(queries, masks, strict=True)
