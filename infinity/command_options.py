@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,13 +11,16 @@ import torch
 from infinity.checkpoints.io import weights_sha256
 from infinity.hub import model_directory
 from infinity.pipeline import InfinityPipeline
+from infinity.rewriting import CachedRewriter, build_rewriter
 from infinity.sampling.config import parse_per_scale
 
 __all__ = [
     "DEFAULT_MODEL",
     "add_model_options",
+    "add_rewriter_options",
     "add_sampling_options",
     "load_pipeline",
+    "load_rewriter",
     "model_record",
     "sampling_arguments",
 ]
@@ -52,10 +56,38 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, default=32, help="images drawn at once (default: 32)")
 
 
+def add_rewriter_options(parser: argparse.ArgumentParser, *, cache: str = "none") -> None:
+    """Whether prompts are rewritten before they are drawn; `cache` says what remembers them by default."""
+    parser.add_argument(
+        "--rewriter",
+        metavar="DIR|MODULE:FUNCTION",
+        help="rewrites prompts first: the directory of a causal language model, or a function from a list of "
+        "prompts to a list of prompts (default: none)",
+    )
+    parser.add_argument(
+        "--rewrite-cache",
+        type=Path,
+        metavar="FILE",
+        help=f"remembers rewritten prompts (default: {cache})",
+    )
+
+
 def load_pipeline(options: argparse.Namespace) -> InfinityPipeline:
     """The model of :func:`add_model_options`, where it shall run."""
     pipeline = InfinityPipeline.from_pretrained(options.model)
     return pipeline.to(options.device, torch.bfloat16 if options.bf16 else None)
+
+
+def load_rewriter(options: argparse.Namespace, cache: Path | None = None) -> CachedRewriter | None:
+    """The rewriter of :func:`add_rewriter_options`, if one was named; `cache` is its file by default."""
+    if options.rewriter is None:
+        if options.rewrite_cache is not None:
+            raise ValueError(
+                "--rewrite-cache has no effect without --rewriter; name a rewriter, or leave it out"
+            )
+        return None
+    rewriter = build_rewriter(options.rewriter, options.device)
+    return CachedRewriter(rewriter, options.rewrite_cache or cache)
 
 
 def model_record(options: argparse.Namespace, pipeline: InfinityPipeline) -> dict[str, Any]:

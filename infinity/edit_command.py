@@ -14,8 +14,10 @@ from infinity.checkpoints.io import write_json
 from infinity.command_options import (
     DEFAULT_MODEL,
     add_model_options,
+    add_rewriter_options,
     add_sampling_options,
     load_pipeline,
+    load_rewriter,
     model_record,
     sampling_arguments,
 )
@@ -23,6 +25,7 @@ from infinity.editing import coarse_to_fine, load_bits, read_image, reconstruct,
 from infinity.images import fit_image, image_grid, open_image, save_png
 from infinity.inpainting import inpaint, outpaint
 from infinity.pipeline import InfinityPipeline
+from infinity.rewriting import CachedRewriter
 from infinity.seeds import image_seed
 
 __all__ = ["add_arguments", "run"]
@@ -56,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         command.add_argument("--output", type=Path, required=True, help="new folder to write to")
         add_model_options(command)
         add_sampling_options(command)
+        add_rewriter_options(command)
         return command
 
     one = add("variations", _variations, "keep the first scales of an image, draw the rest anew")
@@ -102,14 +106,18 @@ def run(options: argparse.Namespace) -> None:
     if options.output.exists() and any(options.output.iterdir()):
         raise ValueError(f"{options.output} is not empty; choose another --output")
     pipeline = load_pipeline(options)
-    pictures = options.edit(pipeline, options)
+    rewriter = load_rewriter(options)
+    rewritten = _rewritten_prompts(options, rewriter)
+    pictures = options.edit(pipeline, argparse.Namespace(**{**vars(options), **rewritten}))
     options.output.mkdir(parents=True, exist_ok=True)
     for number, image in enumerate(pictures.results):
         save_png(image, options.output / f"{number}.png")
     save_png(image_grid([*pictures.sources, *pictures.results]), options.output / "grid.png")
     record = model_record(options, pipeline) | pipeline.settings(**sampling_arguments(options)).record()
     del record["aspect_ratio"]  # which the source decides
-    unsaid = {"run", "edit", "output", "model", "device", "bf16", "batch_size"}
+    record["rewriter"] = None if rewriter is None else rewriter.fingerprint
+    record |= {f"rewritten_{name}": text for name, text in rewritten.items()}
+    unsaid = {"run", "edit", "output", "model", "device", "bf16", "batch_size", "rewrite_cache"}
     said = {
         key: str(value) if isinstance(value, Path) else value
         for key, value in vars(options).items()
@@ -117,6 +125,14 @@ def run(options: argparse.Namespace) -> None:
     }
     said["edit"] = options.edit.__name__[1:]
     write_json(options.output / "edit.json", {**said, **record, "seeds": pictures.seeds})
+
+
+def _rewritten_prompts(options: argparse.Namespace, rewriter: CachedRewriter | None) -> dict[str, str]:
+    """What is drawn instead of the prompts that were given, by their options."""
+    if rewriter is None:
+        return {}
+    given = {name: text for name in ("prompt", "source") if (text := getattr(options, name, None))}
+    return dict(zip(given, rewriter.rewrite(list(given.values())), strict=True))
 
 
 def _variations(pipeline: InfinityPipeline, options: argparse.Namespace) -> Pictures:
@@ -175,6 +191,11 @@ def _outpaint(pipeline: InfinityPipeline, options: argparse.Namespace) -> Pictur
 def _strip(pipeline: InfinityPipeline, options: argparse.Namespace) -> Pictures:
     if (options.prompt is None) == (options.image is None):
         raise ValueError("give either a prompt or --image")
+    settings = ("guidance", "temperature", "top_p", "negative_prompt", "rewriter")
+    idle = [name for name in settings if getattr(options, name) is not None] + ["seed"] * (options.seed != 0)
+    if options.image is not None and idle:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in idle)
+        raise ValueError(f"the strip of an --image is decoded, not drawn: leave out {names}")
     bits = _source_bits(pipeline, options, options.prompt)
     return Pictures([], [image for stage in coarse_to_fine(pipeline, bits) for image in stage], [])
 

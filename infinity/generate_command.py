@@ -12,14 +12,15 @@ from rich.progress import Progress
 from infinity.command_options import (
     DEFAULT_MODEL,
     add_model_options,
+    add_rewriter_options,
     add_sampling_options,
     load_pipeline,
+    load_rewriter,
     model_record,
     sampling_arguments,
 )
 from infinity.images import image_grid, save_png
 from infinity.manifests import finished_images, open_manifest, read_prompts
-from infinity.rewriting import CachedRewriter, build_rewriter
 from infinity.seeds import image_seed
 
 __all__ = ["add_arguments", "run"]
@@ -51,18 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--aspect-ratio", type=float, help="height / width, one of the model's")
     parser.add_argument("--height", type=int, help="with --width, instead of the aspect ratio")
     parser.add_argument("--width", type=int)
-    parser.add_argument(
-        "--rewriter",
-        metavar="DIR|MODULE:FUNCTION",
-        help="rewrites prompts first: the directory of a causal language model, or a function from a list of "
-        "prompts to a list of prompts (default: none)",
-    )
-    parser.add_argument(
-        "--rewrite-cache",
-        type=Path,
-        metavar="FILE",
-        help="remembers rewritten prompts (default: rewritten_prompts.jsonl in the output folder)",
-    )
+    add_rewriter_options(parser, cache="rewritten_prompts.jsonl in the output folder")
     add_model_options(parser)
     add_sampling_options(parser)
 
@@ -80,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
     size = {name: getattr(options, name) for name in ("aspect_ratio", "height", "width")}
     settings = sampling_arguments(options) | size
     origin = model_record(options, pipeline) | pipeline.settings(**settings).record()
-    rewriter = _rewriter(options)
+    rewriter = load_rewriter(options, options.output / "rewritten_prompts.jsonl")
     origin["rewriter"] = None if rewriter is None else rewriter.fingerprint
     wanted = [
         (f"{i:05d}_{k}.png", prompt, image_seed(options.seed, i, k))
@@ -110,14 +100,3 @@ def run(options: argparse.Namespace) -> None:
             progress.advance(task, len(names))
     shown = [Image.open(options.output / name) for name, _, _ in wanted[:_MAX_GRID]]
     save_png(image_grid(shown), options.output / "grid.png")
-
-
-def _rewriter(options: argparse.Namespace) -> CachedRewriter | None:
-    if options.rewriter is None:
-        if options.rewrite_cache is not None:
-            raise ValueError(
-                "--rewrite-cache has no effect without --rewriter; name a rewriter, or leave it out"
-            )
-        return None
-    path = options.rewrite_cache or options.output / "rewritten_prompts.jsonl"
-    return CachedRewriter(build_rewriter(options.rewriter, options.device), path)

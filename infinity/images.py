@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 __all__ = ["fit_image", "image_grid", "open_image", "save_png", "to_pil", "to_tensor", "to_uint8"]
@@ -63,9 +64,12 @@ def image_grid(images: Sequence[Image.Image], columns: int = 8) -> Image.Image:
     return grid
 
 
-def save_png(image: Image.Image, path: Path) -> str:
-    """Write a PNG in one atomic step and return its SHA-256."""
+def save_png(image: Image.Image, path: Path, texts: Mapping[str, str] | None = None) -> str:
+    """Write a PNG, with `texts` in it, in one atomic step and return its SHA-256."""
+    info = PngInfo()
+    for name, text in (texts or {}).items():
+        info.add_itxt(name, text)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    image.save(temporary, format="PNG")
+    image.save(temporary, format="PNG", pnginfo=info)
     os.replace(temporary, path)
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from infinity.command_options import DEFAULT_MODEL, add_model_options, load_pipeline
+from infinity.command_options import (
+    DEFAULT_MODEL,
+    add_model_options,
+    add_rewriter_options,
+    load_pipeline,
+    load_rewriter,
+)
 
 __all__ = ["add_arguments", "run"]
 
@@ -19,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Serve a web page that draws images from prompts and redraws painted parts of them."
     parser.epilog = _EXAMPLES
     add_model_options(parser)
+    add_rewriter_options(parser)
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen at (default: this machine only)"
     )
@@ -35,9 +42,10 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError(
             f"the page needs the package gradio ({error}): pip install 'infinity-suite[serve]'"
         ) from error
-    pipeline = load_pipeline(options)
+    pipeline, rewriter = load_pipeline(options), load_rewriter(options)
+    title = str(options.model)
     try:
-        serve(pipeline, title=str(options.model), host=options.host, port=options.port)
+        serve(pipeline, title=title, host=options.host, port=options.port, rewriter=rewriter)
     except OSError as error:
         raise ValueError(
             f"no page can be served at {options.host}:{options.port}; choose another --port (or --host)"

@@ -11,6 +11,7 @@ from PIL import Image
 
 from infinity.__main__ import main
 from infinity.checkpoints.io import weights_sha256
+from infinity.rewriting import build_rewriter
 from tests.pipelines import tiny_pipeline
 
 
@@ -86,6 +87,12 @@ def test_outpainting_and_strips_leave_pictures(model, photo, tmp_path):
     ("arguments", "message"),
     [
         (("strip",), "either a prompt or --image"),
+        (
+            ("strip", "--image", "a.png", "--guidance", "0", "--seed", "1"),
+            "not drawn: leave out --guidance, --seed",
+        ),
+        (("strip", "--image", "a.png", "--rewriter", "tests.rewriters:at_sea"), "leave out --rewriter"),
+        (("strip", "a", "--rewrite-cache", "b"), "no effect without --rewriter"),
         (("inpaint", "missing.png", "a", "--box", "0,0,1,1"), "there is no image missing.png"),
         (("variations", "a", "--keep", "9"), r"keep_scales must be in \[0, 3\]"),
         (("variations", "a", "--num-images", "0"), "must be at least 1"),
@@ -139,3 +146,24 @@ def test_an_infinite_box_is_refused(model, photo, tmp_path, capsys):
     with pytest.raises(SystemExit):
         edit(model, tmp_path / "out", "inpaint", photo, "a", "--box", "inf,0,1,1")
     assert "argument --box: expected 4 numbers" in capsys.readouterr().err
+
+
+def test_both_prompts_of_an_edit_are_rewritten_and_the_record_says_so(model, tmp_path):
+    edit(model, tmp_path / "plain", "prompt", "a cat at sea", "--from", "a dog at sea")
+    rewriter, cache = "tests.rewriters:at_sea", tmp_path / "cache.jsonl"
+    options = ("--rewriter", rewriter, "--rewrite-cache", cache)
+    files = edit(model, tmp_path / "on", "prompt", "a cat", "--from", "a dog", *options)
+    assert files == ["0.png", "edit.json", "grid.png"]
+    for name in ("0.png", "grid.png"):
+        assert (tmp_path / "on" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+    plain, on = (json.loads((tmp_path / name / "edit.json").read_text()) for name in ("plain", "on"))
+    added = {
+        "prompt": "a cat",
+        "source": "a dog",
+        "rewriter": build_rewriter(rewriter).fingerprint,
+        "rewritten_prompt": "a cat at sea",
+        "rewritten_source": "a dog at sea",
+    }
+    assert plain["rewriter"] is None
+    assert on == plain | added
+    assert len(cache.read_text().splitlines()) == 3

@@ -167,23 +167,21 @@ def test_help_lists_every_command_and_explains_each(capsys):
         assert f"python -m infinity {command}" in capsys.readouterr().out.split("examples")[1]
 
 
-def test_prompts_are_rewritten_and_the_manifest_says_so(model, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "shouting.py").write_text(
-        "def shout(prompts):\n    return [text.upper() for text in prompts]\n"
-    )
-    generate(model, tmp_path / "plain", "A CAT", "A DOG")
-    arguments = ("a cat", "a dog", "--rewriter", "shouting:shout")
+def test_prompts_are_rewritten_and_the_manifest_says_so(model, tmp_path):
+    generate(model, tmp_path / "plain", "a cat at sea", "a dog at sea")
+    arguments = ("a cat", "a dog", "--rewriter", "tests.rewriters:at_sea")
     generate(model, tmp_path / "on", *arguments)
     plain, rows = read_manifest(tmp_path / "plain"), read_manifest(tmp_path / "on")
     assert {name: row["sha256"] for name, row in rows.items()} == {
         name: row["sha256"] for name, row in plain.items()
     }
     assert [(row["prompt"], row["rewritten_prompt"]) for row in rows.values()] == [
-        ("a cat", "A CAT"),
-        ("a dog", "A DOG"),
+        ("a cat", "a cat at sea"),
+        ("a dog", "a dog at sea"),
     ]
-    assert {row["rewriter"] for row in rows.values()} == {build_rewriter("shouting:shout").fingerprint}
+    assert {row["rewriter"] for row in rows.values()} == {
+        build_rewriter("tests.rewriters:at_sea").fingerprint
+    }
     assert "rewritten_prompt" not in plain["00000_0.png"]
     assert len((tmp_path / "on" / "rewritten_prompts.jsonl").read_text().splitlines()) == 3
     with pytest.raises(SystemExit, match="error: .*other settings .*rewriter"):

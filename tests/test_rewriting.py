@@ -78,6 +78,24 @@ def test_a_torn_last_line_is_dropped_and_rewritten_again(tmp_path: Path, lost: i
     assert path.read_bytes() == whole
 
 
+@pytest.mark.parametrize("kept", [0, 1, 20, -1])
+def test_a_torn_first_line_is_written_again(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "cache.jsonl"
+    CachedRewriter(Shouter(), path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:kept])
+    assert CachedRewriter(Shouter(), path).rewrite(["a"]) == ["A"]
+    assert path.read_bytes().startswith(whole)
+    assert CachedRewriter(Shouter(), path).rewrite(["a"]) == ["A"]
+
+
+def test_without_a_file_prompts_are_remembered_in_memory() -> None:
+    rewriter = Shouter()
+    cached = CachedRewriter(rewriter)
+    assert cached.rewrite(["a"]) + cached.rewrite(["a", "b"]) == ["A", "A", "B"]
+    assert rewriter.asked == ["a", "b"]
+
+
 @pytest.mark.parametrize("answers", [["A"], ["A", " "], ["A", None], "AB", None])
 def test_answers_that_are_no_prompts_are_refused(tmp_path: Path, answers: object) -> None:
     rewriter = Shouter()

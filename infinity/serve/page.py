@@ -14,6 +14,7 @@ from PIL import Image
 
 from infinity.images import save_png
 from infinity.pipeline import InfinityPipeline
+from infinity.rewriting import CachedRewriter
 from infinity.serve.painter import Frame, Painter
 
 __all__ = ["serve"]
@@ -26,14 +27,21 @@ _CSS = """
 """
 _RANDOM_SEED = "() => Math.floor(Math.random() * 1e9)"
 
-_Shown = tuple[str, list[tuple[str, str]]]  # file of the image; files and captions of the strip
+# file of the image; files and captions of the strip; the prompt as it was drawn, if it was rewritten
+_Shown = tuple[str, list[tuple[str, str]], str]
 
 
 def serve(
-    pipeline: InfinityPipeline, *, title: str, host: str = "127.0.0.1", port: int, block: bool = True
+    pipeline: InfinityPipeline,
+    *,
+    title: str,
+    host: str = "127.0.0.1",
+    port: int,
+    rewriter: CachedRewriter | None = None,
+    block: bool = True,
 ) -> gr.Blocks:
     """Show a page that draws with `pipeline`: until interrupted; or, not to `block`, until it is closed."""
-    page = _page(pipeline, title)
+    page = _page(Painter(pipeline, rewriter), title)
     page.queue(max_size=_MAX_WAITING, default_concurrency_limit=1)
     page.launch(
         server_name=host,
@@ -48,8 +56,8 @@ def serve(
     return page
 
 
-def _page(pipeline: InfinityPipeline, title: str) -> gr.Blocks:
-    painter = Painter(pipeline)
+def _page(painter: Painter, title: str) -> gr.Blocks:
+    pipeline, can_rewrite = painter.pipeline, painter.rewriter is not None
     ratios, sampling = pipeline.resolution.aspect_ratios, pipeline.sampling
     side = min(pipeline.resolution.image_size(ratios[0]))
 
@@ -76,6 +84,7 @@ def _page(pipeline: InfinityPipeline, title: str) -> gr.Blocks:
                         _setting_text(sampling.temperature), label="Temperature", min_width=80
                     )
                 gr.Markdown("Guidance and temperature: one value, or one per scale.")
+                rewrite = gr.Checkbox(can_rewrite, label="Rewrite the prompt first", visible=can_rewrite)
                 with gr.Row():
                     start = gr.Button("Draw", variant="primary", min_width=80)
                     dice = gr.Button("New seed", min_width=80)
@@ -89,6 +98,7 @@ def _page(pipeline: InfinityPipeline, title: str) -> gr.Blocks:
                     buttons=["download", "fullscreen"],
                     elem_id="image",
                 )
+                drawn = gr.Textbox(label="Prompt as drawn", interactive=False, visible=can_rewrite)
         strip = gr.Gallery(
             label="Coarse to fine",
             columns=max(5, min(7, len(pipeline.schedule()))),
@@ -115,8 +125,8 @@ def _page(pipeline: InfinityPipeline, title: str) -> gr.Blocks:
             with gr.Row():
                 take = gr.Button("Take the image")
                 restart = gr.Button("Draw the painted part", variant="primary")
-        settings = [seed, guidance, temperature]
-        outputs: dict[str, Any] = {"outputs": [image, strip], "show_progress_on": image}
+        settings = [seed, guidance, temperature, rewrite]
+        outputs: dict[str, Any] = {"outputs": [image, strip, drawn], "show_progress_on": image}
         drawing = gr.on([start.click, prompt.submit], draw, [prompt, shape, *settings], **outputs)
         redrawing = restart.click(redraw, [editor, prompt, *settings], **outputs)
         stop.click(None, cancels=[drawing, redrawing])
@@ -140,9 +150,9 @@ def _as_files(frames: Iterator[Frame]) -> Iterator[_Shown]:
     with tempfile.TemporaryDirectory() as folder:
         for frame in frames:
             path = Path(folder) / f"infinity_{frame.scale}.png"
-            save_png(frame.image, path)
+            save_png(frame.image, path, frame.rewriting)
             strip.append((str(path), frame.scale))
-            yield str(path), strip
+            yield str(path), strip, frame.rewriting.get("rewritten_prompt", "")
 
 
 def _image_and_strokes(painted: dict[str, Any] | None) -> tuple[Image.Image, list[Image.Image]]:

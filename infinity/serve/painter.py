@@ -10,6 +10,7 @@ from PIL import Image, ImageChops
 from infinity.images import fit_image
 from infinity.inpainting import inpaint
 from infinity.pipeline import InfinityPipeline
+from infinity.rewriting import CachedRewriter
 from infinity.sampling.config import parse_per_scale
 from infinity.sampling.results import PipelineOutput, ScaleEnd
 from infinity.schedules import nearest_aspect_ratio
@@ -25,23 +26,37 @@ class Frame(NamedTuple):
 
     image: Image.Image
     scale: str  # its size, as "2x2" tokens
+    rewriting: dict[str, str]  # the prompt, what was drawn instead, and what rewrote it; empty if nothing did
 
 
 class Painter:
-    """Draws with a pipeline. A mistake in the settings is a ValueError with one sentence."""
+    """Draws with a pipeline. A mistake in the settings is a ValueError with one sentence.
 
-    def __init__(self, pipeline: InfinityPipeline) -> None:
+    Args:
+        rewriter: of prompts, for those calls that ask for it.
+    """
+
+    def __init__(self, pipeline: InfinityPipeline, rewriter: CachedRewriter | None = None) -> None:
         self.pipeline = pipeline
+        self.rewriter = rewriter
 
     def draw(
-        self, prompt: str, aspect_ratio: float, seed: int | None, guidance: str, temperature: str
+        self,
+        prompt: str,
+        aspect_ratio: float,
+        seed: int | None,
+        guidance: str,
+        temperature: str,
+        rewrite: bool = False,
     ) -> Iterator[Frame]:
         """Draw an image: the one that ``python -m infinity generate`` draws with this seed."""
         settings = _settings(seed, guidance, temperature)
+        text, rewriting = self._rewritten(prompt, rewrite)
         return self._frames(
             aspect_ratio,
+            rewriting,
             lambda hook: self.pipeline(
-                prompt, aspect_ratio=aspect_ratio, callback_on_scale_end=hook, **settings
+                text, aspect_ratio=aspect_ratio, callback_on_scale_end=hook, **settings
             ),
         )
 
@@ -53,6 +68,7 @@ class Painter:
         seed: int | None,
         guidance: str,
         temperature: str,
+        rewrite: bool = False,
     ) -> Iterator[Frame]:
         """Draw a part of an image anew.
 
@@ -69,17 +85,24 @@ class Painter:
         if mask.getbbox() is None:
             raise ValueError("nothing is painted: paint over the part of the image that shall be drawn anew")
         known, redrawn = (fit_image(part, *resolution.image_size(ratio)) for part in (image, mask))
+        text, rewriting = self._rewritten(prompt, rewrite)
         return self._frames(
             ratio,
-            lambda hook: inpaint(
-                self.pipeline, known, redrawn, prompt, callback_on_scale_end=hook, **settings
-            ),
+            rewriting,
+            lambda hook: inpaint(self.pipeline, known, redrawn, text, callback_on_scale_end=hook, **settings),
         )
 
-    def _frames(self, aspect_ratio: float, draw: _Draw) -> Iterator[Frame]:
+    def _rewritten(self, prompt: str, rewrite: bool) -> tuple[str, dict[str, str]]:
+        """What to draw, and how it came about."""
+        if self.rewriter is None or not rewrite or not prompt.strip():
+            return prompt, {}
+        [text] = self.rewriter.rewrite([prompt])
+        return text, {"prompt": prompt, "rewritten_prompt": text, "rewriter": self.rewriter.fingerprint}
+
+    def _frames(self, aspect_ratio: float, rewriting: dict[str, str], draw: _Draw) -> Iterator[Frame]:
         scales = self.pipeline.schedule(aspect_ratio)
         for scale, image in zip(scales, live_images(self.pipeline, draw), strict=True):
-            yield Frame(image, f"{scale.h}x{scale.w}")
+            yield Frame(image, f"{scale.h}x{scale.w}", rewriting)
 
 
 def _settings(seed: int | None, guidance: str, temperature: str) -> dict[str, Any]:

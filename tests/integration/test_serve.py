@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlparse
 
@@ -17,6 +18,7 @@ import torch
 from PIL import Image
 
 from infinity.pipeline import InfinityPipeline
+from infinity.rewriting import CachedRewriter, build_rewriter
 from tests.pipelines import tiny_pipeline
 
 pytest.importorskip("gradio", reason="the page needs gradio: pip install 'infinity-suite[serve]'")
@@ -37,15 +39,23 @@ def pipeline() -> InfinityPipeline:
     return tiny_pipeline()
 
 
-@pytest.fixture(scope="module")
-def address(pipeline: InfinityPipeline) -> Iterator[str]:
+@contextmanager
+def served(pipeline: InfinityPipeline, rewriter: CachedRewriter | None = None) -> Iterator[str]:
     from infinity.serve.page import serve
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    page = serve(pipeline, title="tiny", port=port, block=False)
-    yield f"http://127.0.0.1:{port}"
-    page.close()
+    page = serve(pipeline, title="tiny", port=port, rewriter=rewriter, block=False)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def address(pipeline: InfinityPipeline) -> Iterator[str]:
+    with served(pipeline) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +88,15 @@ def strip(page: Any) -> Any:
     return page.locator("#strip img")
 
 
+def picture(page: Any) -> Any:
+    """The image on the page, as it would be downloaded."""
+    source = page.locator("#image img").get_attribute("src")
+    return Image.open(io.BytesIO(page.request.get(source).body()))
+
+
 def shown(page: Any) -> np.ndarray | None:
-    """Pixels of the image on the page, as it would be downloaded."""
-    image = page.locator("#image img")
-    if not image.count():
-        return None
-    return np.asarray(Image.open(io.BytesIO(page.request.get(image.get_attribute("src")).body())))
+    """Its pixels, if there is one."""
+    return np.asarray(picture(page)) if page.locator("#image img").count() else None
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -149,6 +162,24 @@ def test_a_mistake_is_answered_by_one_sentence(page: Any) -> None:
     page.get_by_label("Guidance").fill("a lot")
     press(page, "Draw")
     sync_api.expect(page.get_by_text("guidance: expected one number")).to_be_visible()
+
+
+def test_a_prompt_is_rewritten_unless_the_box_is_cleared(browser: Any, pipeline: InfinityPipeline) -> None:
+    rewriter = CachedRewriter(build_rewriter("tests.rewriters:at_sea"))
+    with served(pipeline, rewriter) as address, browser.new_page() as page:
+        page.set_default_timeout(1000 * PATIENCE)
+        page.goto(address)
+        page.get_by_label("Prompt", exact=True).fill("a cat")
+        written = page.get_by_label("Prompt as drawn")
+        for prompt, drawn in (("a cat at sea", "a cat at sea"), ("a cat", "")):
+            press(page, "Draw")
+            expected = np.asarray(pipeline(prompt, seeds=0).images[0])
+            wait_for(lambda expected=expected: np.array_equal(shown(page), expected))
+            sync_api.expect(written).to_have_value(drawn)
+            texts = picture(page).text
+            assert texts.get("rewritten_prompt", "") == drawn
+            assert texts.get("rewriter", "") == (rewriter.fingerprint if drawn else "")
+            page.get_by_label("Rewrite the prompt first").uncheck()
 
 
 def test_a_painted_part_is_drawn_anew_and_the_rest_stays(page: Any, pipeline: InfinityPipeline) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from infinity.rewriting import CachedRewriter, build_rewriter
 from infinity.serve.painter import Painter
 from tests.pipelines import tiny_pipeline
 
@@ -72,3 +73,24 @@ def test_painting_nothing_is_a_mistake(painter: Painter) -> None:
     for strokes in ([], [Image.new("RGBA", (64, 64))]):
         with pytest.raises(ValueError, match="nothing is painted: paint over"):
             list(painter.redraw(image, strokes, "a cat", 0, "3", "1"))
+
+
+def test_a_prompt_is_rewritten_where_that_is_asked_for_and_its_frames_say_so(painter: Painter) -> None:
+    rewriting = Painter(painter.pipeline, CachedRewriter(build_rewriter("tests.rewriters:at_sea")))
+    plain = list(rewriting.draw("a cat", 1.0, 3, "3", "1"))
+    rewritten = list(rewriting.draw("a cat", 1.0, 3, "3", "1", True))
+    expected = list(painter.draw("a cat at sea", 1.0, 3, "3", "1"))
+    assert [frame.image.tobytes() for frame in rewritten] == [frame.image.tobytes() for frame in expected]
+    assert plain[-1].image.tobytes() != rewritten[-1].image.tobytes()
+    record = {
+        "prompt": "a cat",
+        "rewritten_prompt": "a cat at sea",
+        "rewriter": rewriting.rewriter.fingerprint,
+    }
+    assert [frame.rewriting for frame in plain + rewritten] == [{}] * 3 + [record] * 3
+    image = Image.effect_noise((64, 64), 60).convert("RGB")
+    arguments = (image, [stroke(image.size, 0, 0, 31, 31)])
+    *_, last = rewriting.redraw(*arguments, "a cat", 0, "3", "1", True)
+    *_, same = painter.redraw(*arguments, "a cat at sea", 0, "3", "1")
+    assert last.image.tobytes() == same.image.tobytes()
+    assert last.rewriting == record
