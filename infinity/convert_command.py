@@ -99,7 +99,8 @@ def run(options: argparse.Namespace) -> str:
 
 
 def _from_official(options: argparse.Namespace) -> dict[str, str]:
-    if (options.source / "config.json").is_file():
+    config = options.source / "config.json"
+    if config.is_file() and read_json_object(config).get("kind") in ("vae", "transformer"):
         raise ValueError(f"{options.source} is a saved model already; did you mean --to-official?")
     content = read_checkpoint(options.source)
     found = find_official_state(content, options.source, place=options.place, ignore=tuple(options.ignore))

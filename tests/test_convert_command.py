@@ -17,6 +17,7 @@ from infinity.sampling import SamplingConfig
 from infinity.schedules import ASPECT_RATIOS
 from infinity.vae import VAE, VAEConfig
 from tests.checkpoints.official_files import VAE_CONFIG, official_transformer, official_vae
+from tests.pipelines import tiny_pipeline
 
 
 def convert(*arguments: object) -> None:
@@ -224,6 +225,48 @@ def test_the_wrong_direction_is_noticed(tmp_path: Path) -> None:
     assert "writes one file that ends with .pth, got" in refusal(*arguments)
     assert "there is no file" in refusal(tmp_path / "nothing.pth", tmp_path / "a")
     assert "config.json" in refusal("--to-official", tmp_path / "nothing", tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        (
+            "config.json",
+            {"model_type": "t5", "architectures": ["T5Model"]},
+            "a model of transformers (t5, T5Model)",
+        ),
+        ("config.json", {"_class_name": "AutoencoderKL"}, "a model of diffusers (AutoencoderKL)"),
+        ("model_index.json", {"_class_name": "FluxPipeline"}, "a pipeline of diffusers (FluxPipeline)"),
+        (".metadata", {}, "a training checkpoint in shards"),
+        ("config.json", {"kind": "cake"}, "no index of shards"),
+    ],
+)
+def test_a_folder_of_something_else_is_told_with_what_it_is(
+    tmp_path: Path, file: str, content: dict[str, Any], told: str
+) -> None:
+    (tmp_path / file).write_text(json.dumps(content))
+    assert f"{tmp_path} holds {told}" in refusal(tmp_path, tmp_path / "out")
+    if "model of" in told:
+        assert f"{tmp_path} holds {told}, expected a transformer" in refusal(
+            "--to-official", tmp_path, "a.pth"
+        )
+
+
+def test_a_saved_pipeline_is_told_with_its_parts(tmp_path: Path) -> None:
+    tiny_pipeline().save_pretrained(tmp_path)
+    assert "holds a saved pipeline, of which vae/ and transformer/ are" in refusal(tmp_path, tmp_path / "out")
+
+
+def test_a_config_of_others_beside_official_shards_is_no_hindrance(tmp_path: Path) -> None:
+    model, state = official_transformer()
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    torch.save(state, folder / "pytorch_model-00001-of-00001.bin")
+    files = dict.fromkeys(state, "pytorch_model-00001-of-00001.bin")
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": files}))
+    (folder / "config.json").write_text('{"model_type": "infinity"}')
+    convert(folder, tmp_path / "out")
+    assert torch.equal(load_infinity(tmp_path / "out").model.pos_start, model.pos_start)
 
 
 def test_a_tokenizer_that_is_not_official_has_no_way_back(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from infinity.checkpoints.folders import describe_folder
 from infinity.checkpoints.keymap import describe_differences
 from infinity.checkpoints.shards import INDEX, WEIGHTS, read_index, read_json_object, split_into_shards
 from infinity.configs import config_from_dict, config_to_dict
@@ -170,8 +171,9 @@ def _load(directory: Path, kind: str, cls: type[M]) -> tuple[M, dict[str, Any]]:
 def _read_content(directory: Path, kind: str) -> dict[str, Any]:
     """What ``config.json`` says, checked to describe a model of the expected kind."""
     content = _read_json(directory)
-    if content.get("kind") != kind:
-        raise ValueError(f"{directory} holds a model of kind {content.get('kind')!r}, expected a {kind}")
+    if (found := content.get("kind")) != kind:
+        held = describe_folder(directory) or f"a model of kind {found!r}"
+        raise ValueError(f"{directory} holds {held}, expected a {kind}")
     version = content.get("version")
     if not isinstance(version, int) or not isinstance(content.get("config"), dict):
         raise ValueError(

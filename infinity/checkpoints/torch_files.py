@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from infinity.checkpoints.folders import describe_folder
 from infinity.checkpoints.shards import INDEX, read_index
 
 __all__ = ["read_checkpoint"]
@@ -38,8 +39,10 @@ def _read_file(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        if is_zip := zipfile.is_zipfile(path):
+            _check_members(path)
         with warnings.catch_warnings(action="ignore"):  # about what it refuses in the end
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except Exception as error:  # whatever a damaged file makes its reader raise
         if isinstance(error, pickle.UnpicklingError) and (found := re.search(r"GLOBAL ([\w.]+)", str(error))):
             raise ValueError(
@@ -51,6 +54,17 @@ def _read_file(path: Path) -> Any:
         ) from error
 
 
+def _check_members(path: Path) -> None:
+    """Compare what a ZIP file stores with its checksums, which nobody does who maps it into memory."""
+    with zipfile.ZipFile(path) as file:
+        for member in file.infolist():
+            # torch compresses nothing, and can be told to compute no checksums
+            if member.compress_type == zipfile.ZIP_STORED and member.CRC:
+                with file.open(member) as opened:
+                    while opened.read(1 << 20):
+                        pass
+
+
 def _reason(error: Exception) -> str:
     """The telling line of an error: torch explains itself at length."""
     text = str(error).rpartition("WeightsUnpickler error:")[2].strip()
@@ -60,7 +74,8 @@ def _reason(error: Exception) -> str:
 def _read_shards(folder: Path) -> dict[str, Any]:
     index = next((folder / name for name in (INDEX, _TORCH_INDEX) if (folder / name).is_file()), None)
     if index is None:
-        raise ValueError(f"{folder} holds no index of shards ({INDEX} or {_TORCH_INDEX}); name a file")
+        held = describe_folder(folder) or f"no index of shards ({INDEX} or {_TORCH_INDEX})"
+        raise ValueError(f"{folder} holds {held}; name a file, or a folder of shards, of official weights")
     shards = read_index(index)
     if missing := [name for name in shards if not (folder / name).is_file()]:
         raise FileNotFoundError(

@@ -102,6 +102,25 @@ def test_truncated_files_are_refused(tmp_path: Path, form: str, kept: float) -> 
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_of_which_a_single_bit_has_changed_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1000)}, tmp_path / "a.pth")
+    content = bytearray((tmp_path / "a.pth").read_bytes())
+    content[content.index(bytes(4000)) + 2000] ^= 1
+    (tmp_path / "a.pth").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.pth is damaged, .* \(Bad CRC-32 for file .*\); copy it again"):
+        read_checkpoint(tmp_path / "a.pth")
+
+
+def test_a_file_without_checksums_is_read(tmp_path: Path) -> None:
+    assert torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(TENSORS, tmp_path / "a.pth")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert_tensors(read_checkpoint(tmp_path / "a.pth"))
+
+
 @pytest.mark.parametrize("name", ["a.pth", "a.safetensors", "a.txt"])
 def test_files_of_another_kind_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("This is no checkpoint but a text, long enough for any header.\n" * 10)
