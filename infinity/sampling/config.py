@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 from infinity.schedules import ScaleSchedule
 
 __all__ = ["SamplingConfig", "parse_per_scale"]
+
+_LARGEST = 1_000_000  # a float32 that multiplies logits needs room above
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,16 +30,19 @@ class SamplingConfig:
 
     def __post_init__(self) -> None:
         for name, valid, expected in (
-            ("guidance", lambda value: 0 <= value < math.inf, "a finite number, at least 0"),
-            ("temperature", lambda value: 0 <= value < math.inf, "a finite number, at least 0"),
+            ("guidance", lambda value: 0 <= value <= _LARGEST, f"in [0, {_LARGEST}]"),
+            ("temperature", lambda value: 0 <= value <= _LARGEST, f"in [0, {_LARGEST}]"),
             ("top_p", lambda value: 0 < value <= 1, "in (0, 1]"),
         ):
-            value = getattr(self, name)
-            if not isinstance(value, int | float):
-                object.__setattr__(self, name, value := tuple(value))
-            values = value if isinstance(value, tuple) else (value,)
-            if not values or not all(valid(single) for single in values):
-                raise ValueError(f"{name} must be {expected}, got {value}")
+            given: Any = getattr(self, name)
+            alone = isinstance(given, Real) or not isinstance(given, Iterable)
+            values = (given,) if alone else tuple(given)
+            if not all(isinstance(value, Real) for value in values):
+                raise ValueError(f"{name} must be a number, or one per scale, got {given!r}")
+            if not values or not all(map(valid, values)):
+                raise ValueError(f"{name} must be {expected}, got {given}")
+            values = tuple(map(float, values))  # NumPy's become Python's
+            object.__setattr__(self, name, values[0] if alone else values)
 
     def per_scale(self, name: str, schedule: ScaleSchedule) -> tuple[float, ...]:
         """One value of a setting for every scale."""
