@@ -1,0 +1,1 @@
+"""Benchmarks that ``python -m evaluation run`` knows, behind one interface."""
