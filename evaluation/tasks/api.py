@@ -1,7 +1,7 @@
 """What a benchmark is to the runner: a set of prompts to draw images of, and a score of those images.
 
 Several tasks may share a prompt set: its images are drawn once. A task that needs no drawn images (a
-tokenizer's reconstructions, timings) has no prompt set and works on ``context.pipeline`` and ``context.data``.
+tokenizer's reconstructions, timings) has no prompt set and works on the context's pipeline and data.
 """
 
 from __future__ import annotations

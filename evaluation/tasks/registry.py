@@ -1,47 +1,34 @@
-"""All tasks and prompt sets by name; a task's module is imported only when the task is asked for."""
+"""All tasks and prompt sets by name; a task's module is imported only when the task is asked for.
+
+Every area keeps its own list, ``evaluation/<area>/entries.py``, with ``TASKS`` and ``PROMPT_SETS``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any
 
-from evaluation.results import Direction
 from evaluation.tasks.api import EvalContext, EvalPrompt, Task
-from evaluation.weights import WeightFile
+from evaluation.tasks.entry import TaskEntry
 
-__all__ = ["PROMPT_SETS", "TASKS", "TaskEntry", "build_task", "build_prompts"]
+__all__ = ["PROMPT_SETS", "TASKS", "build_prompts", "build_task"]
 
-Needs = Literal["data", "prompts"]
+_AREAS = (
+    "shapeseval",
+    "distribution",
+    "tokenizer",
+    "geneval",
+    "preference",
+    "questions",
+    "text_rendering",
+    "cost",
+)
+_entries = [import_module(f"evaluation.{area}.entries") for area in _AREAS]
 
+TASKS: dict[str, TaskEntry] = {name: entry for area in _entries for name, entry in area.TASKS.items()}
 
-@dataclass(frozen=True, kw_only=True)
-class TaskEntry:
-    """What ``--list`` shows of a task before anything heavy is imported.
-
-    Args:
-        summary: one line.
-        target: ``module:Class``.
-        metrics: templates of its metric ids, with their knobs.
-        weights: files it can't do without.
-        options: keyword arguments of the class that this entry fixes.
-        stand_in_for: the published metric that it stands in for, without ever carrying its name.
-    """
-
-    summary: str
-    target: str
-    metrics: tuple[str, ...]
-    direction: Direction = "higher"
-    weights: tuple[WeightFile, ...] = ()
-    options: Mapping[str, Any] | None = None
-    needs: tuple[Needs, ...] = ()
-    stand_in_for: str = ""
-
-
-TASKS: dict[str, TaskEntry] = {}
-
-PROMPT_SETS: dict[str, str] = {}
+PROMPT_SETS: dict[str, str] = {name: target for area in _entries for name, target in area.PROMPT_SETS.items()}
 """``module:function`` by name; the function takes an :class:`EvalContext` and returns the prompts."""
 
 
@@ -50,13 +37,12 @@ def build_task(name: str, **options: Any) -> Task:
     if name not in TASKS:
         raise ValueError(f"unknown task {name!r}; `python -m evaluation list` shows them: {', '.join(TASKS)}")
     entry = TASKS[name]
-    return _load(entry.target)(**{**(entry.options or {}), **options})
+    return _load(entry.target)(**{**entry.options, **options})
 
 
 def build_prompts(name: str, context: EvalContext) -> Sequence[EvalPrompt]:
-    """The prompts of a set."""
-    make: Callable[[EvalContext], Sequence[EvalPrompt]] = _load(PROMPT_SETS[name])
-    return make(context)
+    """The prompts of a set, in the order in which their images are drawn."""
+    return _load(PROMPT_SETS[name])(context)
 
 
 def _load(target: str) -> Any:

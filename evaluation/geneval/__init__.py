@@ -1,0 +1,1 @@
+"""GenEval, and other benchmarks that are scored by an object detector."""

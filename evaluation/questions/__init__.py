@@ -1,0 +1,1 @@
+"""Benchmarks that ask a visual question answering model: DPG-Bench, DSG, VQAScore, Soft-TIFA."""

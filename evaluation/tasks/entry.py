@@ -1,0 +1,38 @@
+"""What is known of a task before anything heavy is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from evaluation.results import Direction
+from evaluation.weights import WeightFile
+
+__all__ = ["Needs", "TaskEntry"]
+
+Needs = Literal["data", "pipeline"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskEntry:
+    """A line of ``python -m evaluation list``.
+
+    Args:
+        summary: one line.
+        target: ``module:Class`` of the task.
+        metrics: templates of its metric ids, with their knobs.
+        weights: files that it can't do without.
+        options: keyword arguments of the class that this entry fixes.
+        needs: of the context.
+        stand_in_for: the published metric that it stands in for, without ever carrying its name.
+    """
+
+    summary: str
+    target: str
+    metrics: tuple[str, ...]
+    direction: Direction = "higher"
+    weights: tuple[WeightFile, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[Needs, ...] = ()
+    stand_in_for: str = ""
