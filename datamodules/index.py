@@ -1,249 +1,281 @@
-"""An index over tar shards: where every sample's members lie, and how large its image is.
+"""An index over tar shards: where every sample's files lie, and how large its image is.
 
-It is what makes plain tars randomly accessible: reading a sample is one seek and one read per member, and
-nothing is extracted. On disk an index is ``index.npy``, one fixed-size row per sample (memory-mapped when
-used, so that workers share it), and ``index.json``, which names the shards with their sizes and is written
-last.
+It is what makes plain tars randomly accessible: reading a sample is one read at an offset, and nothing is
+extracted. Its columns are memory-mapped: opening 10^8 samples takes no longer than opening a hundred, memory
+is used for the columns that are looked at, and workers share them.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
-import re
-import tarfile
-from collections.abc import Callable, Iterable
+import tempfile
+import zlib
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from datamodules.captions import caption_of
-from datamodules.decode import BrokenSampleError, image_size
-from datamodules.shards import write_atomic
+from datamodules.decode import BrokenSampleError
+from datamodules.index_files import COLUMNS, HEADER, VERSION, Shard, column_name, prefixes_of, write_index
+from datamodules.members import BLOCK, Member, SampleRow, read_member, read_sample
+from datamodules.scanning import ShardScan, printable, scan_shard, tar_members
+from datamodules.storage import (
+    ShardFile,
+    cache_folder,
+    fetch,
+    file_sizes,
+    is_url,
+    join,
+    location_of,
+    open_file,
+)
 
-__all__ = ["Member", "SampleRow", "Shard", "ShardIndex", "ShardScan", "scan_shard", "write_index"]
+__all__ = [
+    "Member",
+    "SampleRow",
+    "Shard",
+    "ShardIndex",
+    "ShardScan",
+    "read_member",
+    "read_sample",
+    "scan_shard",
+    "tar_members",
+    "write_index",
+]
 
-_IMAGES = ("png", "jpg", "jpeg", "webp")
-_VERSION = 1
-_CHUNK = 2**20
-# webdataset's convention: the key goes up to the first dot of the file's name
-_KEY_AND_EXTENSION = re.compile(r"^((?:.*/|)[^./]+)[.]([^/]*)$")
-
-
-class Shard(NamedTuple):
-    path: str  # relative to the index's directory
-    num_bytes: int
-
-
-class Member(NamedTuple):
-    """Where a file's bytes lie in its shard; of 0 bytes if there is no such file."""
-
-    start: int = 0
-    num_bytes: int = 0
-
-
-class SampleRow(NamedTuple):
-    key: str
-    shard: int  # number within the scan or index
-    image: Member
-    text: Member
-    meta: Member
-    width: int
-    height: int
+_MAX_SUMMED_BYTES = 2**28
+_MAX_PROBED_SHARDS = 16
+_CHUNK = 2**22
 
 
-class ShardScan(NamedTuple):
-    path: Path
-    num_bytes: int
-    samples: list[SampleRow]
-    left_out: list[tuple[str, str]]  # (key, cause)
-
-
-def scan_shard(path: Path) -> ShardScan:
-    """Find the samples of one shard; those without a readable image header or a caption are left out.
-
-    A tar that is cut short or damaged between its members is an error, not a shorter shard.
-    """
-    samples: list[SampleRow] = []
-    left_out: list[tuple[str, str]] = []
-    with path.open("rb") as file:
-        for key, parts in _members(path, file).items():
-            try:
-                samples.append(_sample_row(file, key, parts))
-            except BrokenSampleError as error:
-                left_out.append((key, str(error)))
-        num_bytes = os.fstat(file.fileno()).st_size
-    return ShardScan(path, num_bytes, samples, left_out)
-
-
-def _members(path: Path, file: IO[bytes]) -> dict[str, dict[str, Member]]:
-    members: dict[str, dict[str, Member]] = {}
-    try:
-        with tarfile.open(fileobj=file, mode="r:") as tar:
-            for info in tar:
-                if info.isfile() and (match := _KEY_AND_EXTENSION.match(info.name)):
-                    parts, extension = members.setdefault(match[1], {}), match[2].lower()
-                    if extension in parts:
-                        parts["repeated"] = parts[extension]
-                    parts[extension] = Member(info.offset_data, info.size)
-            file.seek(tar.offset)
-            rest = file.read(_CHUNK)
-            if not rest:  # cut exactly between two members
-                raise tarfile.ReadError("its end mark is missing")
-            while rest:
-                if rest.strip(b"\0"):  # tarfile takes a damaged header for the end
-                    raise tarfile.ReadError(f"damaged header at byte {tar.offset}")
-                rest = file.read(_CHUNK)
-    except (tarfile.TarError, EOFError) as error:
-        raise ValueError(f"{path} is no complete tar file ({error}); fetch or write it again") from error
-    return members
-
-
-def _sample_row(file: IO[bytes], key: str, parts: dict[str, Member]) -> SampleRow:
-    if "repeated" in parts:
-        raise BrokenSampleError("its key occurs twice in the shard")
-    images = [parts[extension] for extension in _IMAGES if extension in parts]
-    if len(images) != 1:
-        raise BrokenSampleError(f"{len(images)} images ({', '.join(_IMAGES)}) where one is expected")
-    text, meta = parts.get("txt", Member()), parts.get("json", Member())
-    caption_of(read_member(file.fileno(), text), read_member(file.fileno(), meta))
-    width, height = image_size(io.BytesIO(read_member(file.fileno(), images[0]) or b""))
-    return SampleRow(key, 0, images[0], text, meta, width, height)
-
-
-def read_member(descriptor: int, member: Member) -> bytes | None:
-    """The bytes of a member, None if there is no such member; leaves the file's position alone."""
-    if not member.num_bytes:
-        return None
-    data = os.pread(descriptor, member.num_bytes, member.start)
-    if len(data) != member.num_bytes:
-        raise BrokenSampleError("its shard is cut short")
-    return data
-
-
-def write_index(
-    directory: Path, scans: Iterable[ShardScan], keep: Callable[[str], bool] | None = None
-) -> None:
-    """Write the index of some shards into `directory`.
-
-    Args:
-        keep: whether a sample belongs to this split, if the shards hold several, by ``<shard's name>/<key>``.
-    """
-    scans = list(scans)
-    keys = [row.key for scan in scans for row in scan.samples]
-    # foreign shards often count from zero each: then the shard's name makes the key unique
-    unique = len(set(keys)) == len(keys)
-    shards, rows = [], []
-    for number, scan in enumerate(scans):
-        shards.append(Shard(Path(os.path.relpath(scan.path, directory)).as_posix(), scan.num_bytes))
-        for row in scan.samples:
-            full_key = f"{scan.path.stem}/{row.key}"
-            if keep is None or keep(full_key):
-                key = row.key if unique else full_key
-                rows.append((key.encode(), number, *row.image, *row.text, *row.meta, row.width, row.height))
-    if not rows:
-        causes = [f"{key}: {cause}" for scan in scans for key, cause in scan.left_out]
-        listed = f" ({'; '.join(causes[:3])})" if causes else ""
-        raise ValueError(f"no usable sample for {directory} in {len(scans)} shards{listed}")
-    table = np.array(rows, _row_type(max(len(row[0]) for row in rows)))
-    buffer = io.BytesIO()
-    np.save(buffer, table, allow_pickle=False)
-    header: dict[str, Any] = {
-        "version": _VERSION,
-        "num_samples": len(rows),
-        "fingerprint": hashlib.sha256(repr(shards).encode() + buffer.getvalue()).hexdigest()[:16],
-        "shards": [shard._asdict() for shard in shards],
-        "left_out": [item for scan in scans for item in scan.left_out],
-    }
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "index.json").unlink(missing_ok=True)
-    write_atomic(directory / "index.npy", buffer.getvalue())
-    write_atomic(directory / "index.json", json.dumps(header, indent=1))
-
-
-def _row_type(key_bytes: int) -> np.dtype:
-    members = [(f"{name}_{field}", "<i8") for name in ("image", "text", "meta") for field in Member._fields]
-    return np.dtype(
-        [("key", f"S{key_bytes}"), ("shard", "<i4"), *members, ("width", "<i4"), ("height", "<i4")]
-    )
-
-
-def _load_again(directory: Path, fingerprint: str) -> ShardIndex:
-    index = ShardIndex.load(directory)
+def _load_again(place: str, fingerprint: str) -> ShardIndex:
+    index = ShardIndex.load(place)
     if index.fingerprint != fingerprint:
-        raise ValueError(f"the index of {directory} was changed while it was in use; start again")
+        raise ValueError(f"the index of {place} was changed while it was in use; start again")
     return index
 
 
 class ShardIndex:
-    """A split's samples by number. Pickles as its directory, so a worker maps the file itself."""
+    """A split's samples by number. Pickles as its place, so a worker maps the files itself.
 
-    def __init__(self, directory: Path, header: dict[str, Any], table: np.ndarray) -> None:
+    Args:
+        place: folder or URL that relative paths of shards start from.
+        directory: local folder with the columns.
+    """
+
+    def __init__(self, place: str, directory: Path, header: dict[str, Any]) -> None:
+        self.place = place
         self.directory = directory
-        self.table = table
-        self.shards = tuple(Shard(**shard) for shard in header["shards"])
         self.fingerprint: str = header["fingerprint"]
-        self.left_out: list[tuple[str, str]] = [(key, cause) for key, cause in header["left_out"]]
+        self.shards = tuple(Shard(str(path), *map(int, counts)) for path, *counts in header["shards"])
+        self.shard_starts = np.cumsum([0, *(shard.num_samples for shard in self.shards)], dtype=np.int64)
+        """The number of every shard's first sample, and of all samples."""
+        self._unique_keys = bool(header["unique_keys"])
+        self._sums = {
+            name: (int(num_bytes), int(crc32)) for name, (num_bytes, crc32) in header["columns"].items()
+        }
+        self._columns = {name: self._column(name, dtype) for name, dtype in COLUMNS.items()}
+        if {len(self._columns[name]) for name in ("rows", "widths", "heights")} != {len(self)}:
+            raise ValueError("its columns have other lengths than its shards")
 
     @classmethod
-    def load(cls, directory: Path) -> ShardIndex:
-        """Open the index of a split."""
-        header_path = directory / "index.json"
-        if not header_path.is_file():
-            raise ValueError(
-                f"no index in {directory}; make one of existing shards with `python -m datamodules index "
-                f"{directory}`, or a data set with `python -m datamodules prepare` or `pack`"
-            )
+    def load(cls, place: str | Path) -> ShardIndex:
+        """Open the index of a split; a remote one is copied into the user's cache folder first."""
+        place = location_of(place)
         try:
-            header = json.loads(header_path.read_text())
-            table = np.load(directory / "index.npy", mmap_mode="r")
-        except (OSError, ValueError) as error:
+            directory = _local_copy(place) if is_url(place) else Path(place)
+            if not (directory / HEADER).is_file():
+                raise FileNotFoundError(directory / HEADER)
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise ValueError(
-                f"the index of {directory} is damaged ({error}); "
-                f"run `python -m datamodules index {directory}`"
+                f"no index in {place}; make one of existing shards with `python -m datamodules index "
+                f"{place}`, or a data set with `python -m datamodules prepare` or `pack`"
             ) from error
-        if header.get("version") != _VERSION:
-            raise ValueError(
-                f"{header_path} has index version {header.get('version')}, expected {_VERSION}; "
-                f"run `python -m datamodules index {directory}`"
-            )
-        return cls(directory, header, table)
+        try:
+            header = json.loads((directory / HEADER).read_text())
+            version = header.get("version")
+            if version == VERSION:
+                return cls(place, directory, header)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+            raise _damaged(place, error) from error
+        raise ValueError(
+            f"the index of {place} has version {version}, expected {VERSION}; "
+            f"run `python -m datamodules index {place}`"
+        )
 
-    def __reduce__(self) -> tuple[Callable[[Path, str], ShardIndex], tuple[Path, str]]:
-        return (_load_again, (self.directory, self.fingerprint))
+    def __reduce__(self) -> tuple[Callable[[str, str], ShardIndex], tuple[str, str]]:
+        return (_load_again, (self.place, self.fingerprint))
 
     def __len__(self) -> int:
-        return len(self.table)
+        return int(self.shard_starts[-1])
 
     def __getitem__(self, sample: int) -> SampleRow:
-        key, shard, *places, width, height = self.table[sample].item()
-        image, text, meta = (Member(*places[k : k + 2]) for k in (0, 2, 4))
-        return SampleRow(key.decode(), shard, image, text, meta, width, height)
+        rows, number = self._columns["rows"], range(len(self))[sample]
+        *places, header_sum, key_end = rows[number].item()
+        key_start = int(rows["key_end"][number - 1]) if number else 0
+        key = printable(self._columns["keys"][key_start:key_end].tobytes())
+        shard = int(self.shards_of(number))
+        if not self._unique_keys:
+            key = f"{self._prefixes[shard]}/{key}"
+        image, text, meta = (Member(places[k] * BLOCK, places[k + 1]) for k in (0, 2, 4))
+        width, height = int(self.widths[number]), int(self.heights[number])
+        return SampleRow(key, shard, image, text, meta, width, height, header_sum)
 
     @property
     def widths(self) -> np.ndarray:
-        return self.table["width"]
+        """(N,) uint32, as shown (EXIF orientation applied)."""
+        return self._columns["widths"]
 
     @property
     def heights(self) -> np.ndarray:
-        return self.table["height"]
+        """(N,) uint32, as shown."""
+        return self._columns["heights"]
 
-    def shard_path(self, number: int) -> Path:
-        return self.directory / self.shards[number].path
+    @property
+    def rows(self) -> np.ndarray:
+        """(N,) of type `scanning.ROW`: where the files and the key of every sample are."""
+        return self._columns["rows"]
+
+    @property
+    def keys(self) -> np.ndarray:
+        """(bytes of all keys,) uint8, side by side."""
+        return self._columns["keys"]
+
+    def shards_of(self, samples: np.ndarray | int) -> np.ndarray:
+        """The numbers of the shards that some samples are in."""
+        return np.searchsorted(self.shard_starts, samples, side="right") - 1
+
+    def part(self, samples: np.ndarray) -> ShardScan:
+        """Some samples of one shard, in ascending order, as if a scan had found only them."""
+        shard = int(self.shards_of(samples[0]))
+        if shard != self.shards_of(samples[-1]):
+            raise ValueError(f"samples {samples[0]} and {samples[-1]} are not of one shard")
+        rows = self._columns["rows"][samples]
+        starts = np.where(samples > 0, self._columns["rows"]["key_end"][samples - 1], 0).tolist()
+        keys = [
+            self._columns["keys"][a:b].tobytes()
+            for a, b in zip(starts, rows["key_end"].tolist(), strict=True)
+        ]
+        rows["key_end"] = np.cumsum([len(key) for key in keys])
+        sizes = self.widths[samples], self.heights[samples]
+        return ShardScan(self.location(shard), self.shards[shard].num_bytes, rows, *sizes, b"".join(keys), [])
+
+    @cached_property
+    def left_out(self) -> list[tuple[str, str]]:
+        """(key, cause) of all samples that were unusable when the shards were indexed."""
+        try:
+            lines = self._column("left_out", np.dtype("u1")).tobytes().splitlines()
+            return [(str(key), str(cause)) for key, cause in map(json.loads, lines)]
+        except (OSError, ValueError, TypeError) as error:
+            raise _damaged(self.place, error) from error
+
+    def location(self, shard: int) -> str:
+        """Path or URL of a shard."""
+        path = self.shards[shard].path
+        return path if is_url(path) or os.path.isabs(path) else join(self.place, path)
+
+    def shard_path(self, shard: int) -> Path:
+        """Path of a shard that is on this machine."""
+        if is_url(location := self.location(shard)):
+            raise ValueError(f"{location} is not on this machine; copy the shards here and index the copy")
+        return Path(location)
+
+    def open_shard(self, shard: int) -> ShardFile:
+        return open_file(self.location(shard))
 
     def verify(self) -> None:
-        """Check that every shard is there with the size it had when it was indexed."""
-        for number, shard in enumerate(self.shards):
-            path = self.shard_path(number)
-            if not path.is_file():
+        """Check at start that the index is whole, and every shard there with the size that it had.
+
+        Columns of up to 256 MiB in all are read for that (larger ones: their sizes). Of up to 16 shards a few
+        samples are looked at, so that other shards under the same names are noticed even if they have the
+        same sizes; of all others that shows when a sample is read.
+        """
+        self._verify_columns()
+        locations = [self.location(number) for number in range(len(self.shards))]
+        for location, shard, size in zip(locations, self.shards, file_sizes(locations), strict=True):
+            if size is None:
                 raise ValueError(
-                    f"shard {path} is missing; bring it back, or index the folder again without it"
+                    f"shard {location} is missing; bring it back, or index the folder again without it"
                 )
-            if path.stat().st_size != shard.num_bytes:
+            if size != shard.num_bytes:
                 raise ValueError(
-                    f"shard {path} has {path.stat().st_size} bytes, but {shard.num_bytes} when it was "
-                    f"indexed: it was cut short or changed; bring the old one back, or index again"
+                    f"shard {location} has {size} bytes, but {shard.num_bytes} when it was indexed: it was "
+                    f"cut short or changed; bring the old one back, or index again"
                 )
+        filled = [number for number, shard in enumerate(self.shards) if shard.num_samples]
+        for number in filled[:: -(-len(filled) // _MAX_PROBED_SHARDS)]:
+            self._probe(number)
+
+    def _verify_columns(self) -> None:
+        if sum(num_bytes for num_bytes, _ in self._sums.values()) > _MAX_SUMMED_BYTES:
+            return
+        for name, (num_bytes, expected) in self._sums.items():
+            crc32 = 0
+            if num_bytes:
+                with (self.directory / column_name(self.fingerprint, name)).open("rb") as file:
+                    while data := file.read(_CHUNK):
+                        crc32 = zlib.crc32(data, crc32)
+            if crc32 != expected:
+                raise _damaged(self.place, f"its {name} have another checksum")
+
+    def _probe(self, shard: int) -> None:
+        """Refuse a shard if none of a few samples is where the index says: one could be damage, all can't."""
+        first, stop = self.shard_starts[shard : shard + 2].tolist()
+        file = self.open_shard(shard)
+        try:
+            for sample in dict.fromkeys((first, (first + stop) // 2, stop - 1)):
+                try:
+                    read_sample(file, self[sample])
+                    return
+                except BrokenSampleError:
+                    continue
+        finally:
+            file.close()
+        raise ValueError(
+            f"shard {self.location(shard)} was changed after it was indexed, though it has the same size; "
+            f"bring the old one back, or index again"
+        )
+
+    def _column(self, name: str, dtype: np.dtype) -> np.ndarray:
+        path, expected = self.directory / column_name(self.fingerprint, name), self._sums[name][0]
+        if not expected:
+            return np.empty(0, dtype)
+        if path.stat().st_size != expected:
+            raise ValueError(f"{path.name} has {path.stat().st_size} bytes, expected {expected}")
+        return np.memmap(path, dtype, mode="r")
+
+    @cached_property
+    def _prefixes(self) -> Sequence[str]:
+        return prefixes_of([self.location(number) for number in range(len(self.shards))])
+
+
+def _damaged(place: str, cause: object) -> ValueError:
+    return ValueError(f"the index of {place} is damaged ({cause}); run `python -m datamodules index {place}`")
+
+
+def _local_copy(url: str) -> Path:
+    """A remote index in the cache folder, by a hash of its header: copied once for all processes and runs."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache_folder(), ignore_cleanup_errors=True) as name:
+        temporary = Path(name)
+        fetch(join(url, HEADER), temporary / HEADER)
+        text = (temporary / HEADER).read_bytes()
+        copy = cache_folder() / f"index-{hashlib.sha256(text).hexdigest()[:32]}"
+        if copy.is_dir():
+            return copy
+        try:
+            header = json.loads(text)
+            for column, (num_bytes, _) in header["columns"].items():
+                file_name = column_name(header["fingerprint"], column)
+                if num_bytes:
+                    fetch(join(url, file_name), temporary / file_name)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise _damaged(url, error) from error
+        with suppress(OSError):  # another process was faster
+            temporary.rename(copy)
+    return copy

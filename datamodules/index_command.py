@@ -1,25 +1,29 @@
-"""``python -m datamodules index DIR``: index existing shards where they lie."""
+"""``python -m datamodules index SHARDS``: index existing shards where they lie."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
 from datamodules.command_line import command_parser, told_result
-from datamodules.packing import Progress, index_directory
+from datamodules.indexing import Progress, index_directory
 
 __all__ = ["parser", "run"]
 
 
 def parser() -> ArgumentParser:
-    """DIR and how to divide it."""
+    """SHARDS, where the index goes and how to divide it."""
     made = command_parser(
         "index",
         "Index shards where they lie; nothing is rewritten.",
         "index data/cc3m --val_fraction 0.01",
     )
-    made.add_argument("directory", type=str, help="folder of shards, or of one subfolder per split")
+    made.add_argument(
+        "shards",
+        type=str,
+        help="folder of shards or of one subfolder per split, here or at a URL (s3://, gs://, https://, ..), "
+        "or a pattern: 'data/{00000..00331}.tar'",
+    )
+    made.add_argument("--out", type=str, help="where the index goes (default: beside the shards)")
     made.add_argument("--val_fraction", type=float, default=0.0, help="divide into train/ and val/")
     return made
 
@@ -27,7 +31,8 @@ def parser() -> ArgumentParser:
 def run(options: Namespace, progress: Progress) -> str:
     """Index; returns the number of samples per split."""
     indices = index_directory(
-        Path(options.directory),
+        options.shards,
+        out=options.out,
         val_fraction=options.val_fraction,
         num_workers=options.num_workers,
         progress=progress,

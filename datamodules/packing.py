@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from datamodules.engines import Engine, Processes
-from datamodules.index import ShardIndex, ShardScan, scan_shard, write_index
+from datamodules.index import ShardIndex
+from datamodules.indexing import Progress, index_directory, index_shards, silent
 from datamodules.shards import SampleSource, left_out_of, write_atomic, write_shards
 
 __all__ = [
@@ -25,13 +26,6 @@ __all__ = [
     "index_directory",
     "pack_dataset",
 ]
-
-Progress = Callable[[str, int, int], None]
-"""Called as ``progress(what, done_since_last_call, total)``."""
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    pass
 
 
 class DatasetParts(NamedTuple):
@@ -56,7 +50,7 @@ def pack_dataset(
     max_left_out: float = 0.1,
     num_workers: int = 1,
     engine: Engine | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write the splits into `root` and return what ``dataset.json`` says.
 
@@ -85,8 +79,8 @@ def pack_dataset(
             on_samples=lambda done, what=split, total=total: progress(f"pack {what}", done, total),
         )
         if not (directory / "index.json").exists():
-            scans = _scan(sorted(directory.glob("*.tar")), engine, f"index {split}", progress)
-            write_index(directory, scans)
+            shards = sorted(directory.glob("*.tar"))
+            index_shards(shards, {str(directory): None}, engine=engine, progress=progress)
         index = ShardIndex.load(directory)
         left_out[split] = [*left_out_of(directory), *map(": ".join, index.left_out)]
         check_left_out(split, left_out[split], total, max_left_out)
@@ -144,48 +138,6 @@ def _started(root: Path, manifest: Path, description: dict[str, Any], fingerprin
             f"{root} holds another data set ({listed}); choose another directory or remove that one yourself"
         )
     return found
-
-
-def index_directory(
-    directory: Path, *, val_fraction: float = 0.0, num_workers: int = 1, progress: Progress = _silent
-) -> dict[str, ShardIndex]:
-    """Index shards where they lie, without rewriting them; returns the new indices by split.
-
-    A folder with shards is one split; with a `val_fraction` it is divided, by a hash of each
-    sample's shard name and key, into ``train`` and ``val``, whose indices get a subfolder each. Else every
-    subfolder with shards is a split.
-    """
-    if not 0 <= val_fraction < 1:
-        raise ValueError(f"val_fraction must be in [0, 1), got {val_fraction}")
-    folders = [directory] if any(directory.glob("*.tar")) else []
-    folders = folders or sorted({path.parent for path in directory.glob("*/*.tar")})
-    if not folders:
-        raise ValueError(f"no .tar shards in {directory} or in its subfolders")
-    if val_fraction and folders != [directory]:
-        raise ValueError(f"val_fraction divides one folder of shards, but {directory} has them in subfolders")
-    targets = folders
-    for folder in folders:
-        shards = sorted(folder.glob("*.tar"))
-        scans = _scan(shards, Processes(num_workers), f"index {folder.name}", progress)
-        if val_fraction:
-            targets = [directory / "train", directory / "val"]
-            write_index(targets[0], scans, lambda key: _uniform(key) >= val_fraction)
-            write_index(targets[1], scans, lambda key: _uniform(key) < val_fraction)
-        else:
-            write_index(folder, scans)
-    return {target.name: ShardIndex.load(target) for target in targets}
-
-
-def _uniform(key: str) -> float:
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
-
-
-def _scan(shards: list[Path], engine: Engine, what: str, progress: Progress) -> list[ShardScan]:
-    scans = []
-    for scan in engine(scan_shard, shards):
-        scans.append(scan)
-        progress(what, 1, len(shards))
-    return scans
 
 
 def _dumps(value: dict[str, Any]) -> str:
