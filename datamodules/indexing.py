@@ -24,7 +24,7 @@ from datamodules.index_files import VERSION
 from datamodules.shards import write_atomic
 from datamodules.storage import cache_folder, file_sizes, folders_in, is_url, join, location_of, sizes_in
 
-__all__ = ["Progress", "index_directory", "index_shards", "silent"]
+__all__ = ["Progress", "find_shards", "index_directory", "index_shards", "silent"]
 
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(what, done_since_last_call, total)``."""
@@ -60,7 +60,7 @@ def index_directory(
     """
     if not 0 <= val_fraction < 1:
         raise ValueError(f"val_fraction must be in [0, 1), got {val_fraction}")
-    splits = _splits(location_of(source), location_of(out) if out else None)
+    splits = find_shards(source, out)
     if val_fraction and len(splits) > 1:
         raise ValueError(f"val_fraction divides one folder of shards, but {source} has them in subfolders")
     targets: list[str] = []
@@ -74,6 +74,28 @@ def index_directory(
         index_shards(shards, parts, engine=Processes(num_workers), progress=progress)
         targets += parts
     return {_base_name(target): ShardIndex.load(target) for target in targets}
+
+
+def find_shards(source: str | Path, out: str | Path | None = None) -> dict[str, list[str]]:
+    """The shards of every split, by the place of its index; the arguments are those of `index_directory`."""
+    source, out = location_of(source), location_of(out) if out else None
+    if source.endswith(".tar") or (set("{*") & set(source) and not os.path.isdir(source)):
+        shards = _expanded(source)
+        folders = {shard.rpartition("/")[0] or "." for shard in shards}
+        if out is None and len(folders) != 1:
+            raise ValueError(
+                f"{source} names shards in {len(folders)} folders; say by --out where to index them"
+            )
+        return {out or folders.pop(): shards}
+    if shards := _tars(source):
+        return {out or source: shards}
+    splits = {join(out or source, name): _tars(join(source, name)) for name in folders_in(source)}
+    splits = {target: shards for target, shards in splits.items() if shards}
+    if not splits:
+        packed = any(name.endswith(_PACKED) for name in sizes_in(source))
+        hint = " (its compressed ones must be unpacked first: files in them have no fixed places)"
+        raise ValueError(f"no .tar shards in {source} or in its subfolders{hint if packed else ''}")
+    return splits
 
 
 def index_shards(
@@ -154,27 +176,6 @@ def _scans_folder(place: str) -> Path:
     if is_url(place):
         return cache_folder() / f"scans-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
     return Path(place) / _SCANS
-
-
-def _splits(source: str, out: str | None) -> dict[str, list[str]]:
-    """The shards of every split, by the place of its index."""
-    if source.endswith(".tar") or (set("{*") & set(source) and not os.path.isdir(source)):
-        shards = _expanded(source)
-        folders = {shard.rpartition("/")[0] or "." for shard in shards}
-        if out is None and len(folders) != 1:
-            raise ValueError(
-                f"{source} names shards in {len(folders)} folders; say by --out where to index them"
-            )
-        return {out or folders.pop(): shards}
-    if shards := _tars(source):
-        return {out or source: shards}
-    splits = {join(out or source, name): _tars(join(source, name)) for name in folders_in(source)}
-    splits = {target: shards for target, shards in splits.items() if shards}
-    if not splits:
-        packed = any(name.endswith(_PACKED) for name in sizes_in(source))
-        hint = " (its compressed ones must be unpacked first: files in them have no fixed places)"
-        raise ValueError(f"no .tar shards in {source} or in its subfolders{hint if packed else ''}")
-    return splits
 
 
 def _tars(folder: str) -> list[str]:
