@@ -1,95 +1,101 @@
-"""The order of samples: pure functions of a seed, an epoch and the global batch size.
+"""Aspect-ratio buckets, and the pure functions that every order of samples is made of.
 
-Neither ranks, workers nor prefetching appear here, so none of them can change the order. A global batch
-holds samples of one aspect-ratio bucket; every rank takes its slice of the same global batch, so all ranks
-see one bucket at a step.
+Neither ranks, workers nor prefetching appear in an order, so none of them can change it. A global batch
+holds samples of one bucket; every rank takes its slice of the same global batch, so all ranks see one bucket
+at a step.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-__all__ = ["BatchPlan", "assign_buckets", "plan_evaluation", "plan_training", "rank_slice", "shuffled"]
+__all__ = ["BatchSequence", "EvaluationOrder", "GlobalBatch", "assign_buckets", "rank_slice", "shuffled"]
 
+_CHUNK = 2**18
+_MAX_BUCKETS = 256
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-class BatchPlan(NamedTuple):
-    """Global batches of one epoch: batch k holds ``samples[starts[k]:starts[k + 1]]``, all of one bucket."""
+class GlobalBatch(NamedTuple):
+    """What all ranks together take at a step."""
 
+    bucket: int  # number of the aspect ratio
     samples: np.ndarray  # int64
-    starts: np.ndarray  # int64, one more than batches
-    buckets: np.ndarray  # int64, number of the aspect ratio
-    num_dropped: int  # samples in no batch
-
-    def __len__(self) -> int:
-        return len(self.buckets)
-
-    def batch(self, number: int) -> np.ndarray:
-        return self.samples[self.starts[number] : self.starts[number + 1]]
+    epoch: int = 0
 
 
-def assign_buckets(widths: np.ndarray, heights: np.ndarray, aspect_ratios: tuple[float, ...]) -> np.ndarray:
-    """Per sample, the number of the nearest ratio (height / width, absolute difference, first of equals)."""
-    ratios = np.asarray(heights, np.float64) / np.asarray(widths, np.float64)
-    nearest = np.zeros(len(ratios), np.int16)
-    smallest = np.full(len(ratios), np.inf)
-    for number, ratio in enumerate(aspect_ratios):
-        distance = np.abs(ratios - ratio)
-        closer = distance < smallest
-        nearest[closer] = number
-        smallest[closer] = distance[closer]
-    return nearest
+class BatchSequence(Protocol):
+    """Global batches by number; the length is that of one pass."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, number: int, /) -> GlobalBatch: ...
 
 
-def plan_training(buckets: np.ndarray, global_batch: int, *, seed: int, epoch: int) -> BatchPlan:
-    """Shuffle the samples of each bucket over the whole data set, then the batches of all buckets.
-
-    These are plain permutations: samples are read by offset, so they needn't be near each other. What is left
-    of a bucket after its last full batch is dropped for this epoch, so every epoch has equally many batches,
-    all full. Another epoch drops other samples, but a bucket smaller than a global batch is never drawn.
-    """
-    samples, numbers, num_dropped = [], [], 0
-    for bucket in np.unique(buckets):
-        members = np.flatnonzero(buckets == bucket)
-        num_batches = len(members) // global_batch
-        order = members[shuffled(len(members), seed, epoch, int(bucket))]
-        samples.append(order[: num_batches * global_batch].reshape(num_batches, global_batch))
-        numbers.append(np.full(num_batches, bucket))
-        num_dropped += len(members) - num_batches * global_batch
-    batches = np.concatenate(samples) if samples else np.empty((0, global_batch), np.int64)
-    order = shuffled(len(batches), seed, epoch, -1)
-    starts = np.arange(len(batches) + 1) * global_batch
-    return BatchPlan(batches[order].reshape(-1), starts, np.concatenate(numbers)[order], num_dropped)
-
-
-def plan_evaluation(buckets: np.ndarray, global_batch: int, *, num_ranks: int) -> BatchPlan:
+class EvaluationOrder:
     """Every sample exactly once, in the order of the index, bucket after bucket.
 
-    A bucket is cut into batches of about equal size, so that each rank gets part of every batch: ranks take
-    equally many steps, as collective operations need, and no sample is repeated to fill up.
+    A bucket is cut into batches of about equal size, so that each rank has work in every batch. Where a
+    batch has fewer samples than there are ranks, some ranks get none.
+
+    Args:
+        buckets: bucket of every sample.
+        global_batch: the most samples of a batch.
     """
-    samples, sizes, numbers = [], [], []
-    for bucket in np.unique(buckets):
-        members = np.flatnonzero(buckets == bucket)
-        if len(members) < num_ranks:
-            raise ValueError(
-                f"a validation bucket has only {len(members)} samples for {num_ranks} ranks; use fewer "
-                f"ranks, more samples or fewer aspect ratios"
-            )
-        num_batches = min(-(-len(members) // global_batch), len(members) // num_ranks)
-        samples.append(members)
-        sizes += [len(part) for part in np.array_split(members, num_batches)]
-        numbers += [bucket] * num_batches
-    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return BatchPlan(np.concatenate(samples), starts, np.array(numbers), 0)
+
+    def __init__(self, buckets: np.ndarray, global_batch: int) -> None:
+        self.batches: list[GlobalBatch] = []
+        for bucket in np.unique(buckets).tolist():
+            members = np.flatnonzero(buckets == bucket)
+            parts = np.array_split(members, -(-len(members) // global_batch))
+            self.batches += [GlobalBatch(bucket, part) for part in parts]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def batch(self, number: int) -> GlobalBatch:
+        return self.batches[number]
 
 
-def rank_slice(batch: np.ndarray, rank: int, num_ranks: int) -> np.ndarray:
-    """A rank's part of a global batch; the parts differ by one sample at most."""
-    return batch[len(batch) * rank // num_ranks : len(batch) * (rank + 1) // num_ranks]
+def assign_buckets(widths: np.ndarray, heights: np.ndarray, aspect_ratios: Sequence[float]) -> np.ndarray:
+    """Per sample, the number of the nearest ratio (height / width, absolute difference, first of equals).
+
+    Returns uint8 and takes no more memory than that, however many samples there are.
+    """
+    if len(aspect_ratios) > _MAX_BUCKETS:
+        raise ValueError(f"at most {_MAX_BUCKETS} aspect ratios are possible, got {len(aspect_ratios)}")
+    ratios, numbers = np.unique(np.asarray(aspect_ratios, np.float64), return_index=True)
+    borders = [
+        _border(*ratios[k : k + 2].tolist(), upper_first=numbers[k + 1] < numbers[k])
+        for k in range(len(ratios) - 1)
+    ]
+    buckets = np.empty(len(widths), np.uint8)
+    for start in range(0, len(widths), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        measured = np.asarray(heights[chunk], np.float64) / widths[chunk]
+        buckets[chunk] = numbers.astype(np.uint8)[np.searchsorted(borders, measured, side="right")]
+    return buckets
+
+
+def _border(lower: float, upper: float, *, upper_first: bool) -> float:
+    """The smallest number that is nearer to `upper` than to `lower`, as floating-point numbers compare."""
+    low, high = lower, upper
+    while (middle := (low + high) / 2) not in (low, high):
+        below, above = middle - lower, upper - middle
+        if above < below or (upper_first and above == below):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def rank_slice(samples: np.ndarray, rank: int, num_ranks: int) -> np.ndarray:
+    """A rank's part of a global batch; the parts differ by one sample at most, the first has the most."""
+    start, stop = (-(-len(samples) * part // num_ranks) for part in (rank, rank + 1))
+    return samples[start:stop]
 
 
 def shuffled(count: int, *key: int) -> np.ndarray:

@@ -1,19 +1,21 @@
-"""The Lightning data module: a data set directory in, batches of images and captions out."""
+"""The Lightning data module: data sets in, batches of images and captions out."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
 
-from datamodules.bucketing import BatchPlan, assign_buckets, plan_evaluation, plan_training
-from datamodules.index import ShardIndex
+from datamodules.bucketing import BatchSequence, EvaluationOrder
+from datamodules.caching import CachedSamples, SampleCache, open_caches
+from datamodules.captions import MAIN_KIND, CaptionChoice
+from datamodules.mixture import DataSource, samples_per_epoch
+from datamodules.order import Source, TrainingOrder, block_bounds, joined_bounds
+from datamodules.order_summary import order_summary
 from datamodules.reader import BatchReader
+from datamodules.split_data import SplitData, open_split
 from datamodules.stream import BatchStream, FaultCounter, Position, Requests
 from infinity.schedules import Resolution
 
@@ -21,12 +23,12 @@ __all__ = ["ImageTextDataModule"]
 
 log = logging.getLogger(__name__)
 
-_MAX_ENLARGEMENT = 2.0
-_NOTABLE_CROP = 0.1
+_ORDER_VERSION = 2
+"""Of the functions that make the training sequence: it goes up whenever they give another one."""
 
 
 class ImageTextDataModule(LightningDataModule):
-    """Streams the shards of ``root/<split>`` in aspect-ratio buckets.
+    """Streams the shards of ``root/<split>``, or of several data sets, in aspect-ratio buckets.
 
     The training sequence of global batches is a function of `seed`, the epoch and the global batch size
     (`batch_size` times the number of ranks) alone. The state kept in checkpoints is the number of global
@@ -34,7 +36,7 @@ class ImageTextDataModule(LightningDataModule):
     with the same global batch size.
 
     Args:
-        root: data set directory (`python -m datamodules prepare | pack | index`).
+        root: data set directory (`python -m datamodules prepare | pack | index`); empty with a `mixture`.
         resolution: image shapes; an image goes to the bucket of the nearest aspect ratio, is resized to cover
             the bucket's size and cropped at the centre.
         batch_size: samples per rank and step.
@@ -46,6 +48,12 @@ class ImageTextDataModule(LightningDataModule):
         max_pixels: larger images count as unreadable.
         prefetch: batches that each worker keeps ready.
         worker_context: how workers are started; the platform's default if not given.
+        mixture: several data sets with the weights that they are drawn with, in place of `root`.
+        shuffle_window: samples that are shuffled together. A data set that is not larger is shuffled as a
+            whole, a larger one is read mostly shard by shard.
+        captions: kinds of captions with the weights that they are drawn with, a function of seed, epoch and key
+            (validation takes the weightiest kind); none for the main caption alone.
+        caches: directories of cached features or text states (`python -m datamodules cache`).
     """
 
     def __init__(
@@ -62,18 +70,27 @@ class ImageTextDataModule(LightningDataModule):
         max_pixels: int = 2**26,
         prefetch: int = 2,
         worker_context: Literal["fork", "spawn", "forkserver"] | None = None,
+        mixture: tuple[DataSource, ...] = (),
+        shuffle_window: int = 2**18,
+        captions: dict[str, float] | None = None,
+        caches: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         for name, value, least in (
             ("batch_size", batch_size, 1),
             ("num_workers", num_workers, 0),
             ("prefetch", prefetch, 1),
+            ("shuffle_window", shuffle_window, 1),
         ):
             if value < least:
                 raise ValueError(f"{name} must be at least {least}, got {value}")
         if not 0 <= max_bad_fraction <= 1:
             raise ValueError(f"max_bad_fraction must be in [0, 1], got {max_bad_fraction}")
-        self.root = root
+        if bool(root) == bool(mixture):
+            got = f"root {root} and a mixture of {len(mixture)}" if root else "neither"
+            raise ValueError(f"data.root names one data set or data.mixture several, got {got}")
+        self.sources = tuple(mixture) or (DataSource(root=root),)
+        self.is_mixture = bool(mixture)
         self.resolution = resolution
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -83,19 +100,26 @@ class ImageTextDataModule(LightningDataModule):
         self.max_pixels = max_pixels
         self.prefetch = prefetch
         self.worker_context = worker_context
+        self.shuffle_window = shuffle_window
+        self.captions = captions or {}
+        CaptionChoice(self.captions, seed)  # refuses weights that say nothing
+        self.cache_directories = tuple(caches)
         self._position = Position()
         self._resumed: dict[str, Any] | None = None
-        self._indices: dict[str, ShardIndex] = {}
+        self._opened: dict[str, SplitData] = {}
+        self._caches: dict[str, dict[str, CachedSamples]] = {}
+        self._order: TrainingOrder | None = None
         self._streams: list[BatchStream] = []
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_streams": []}  # workers belong to one process
+        # workers belong to one process, and what is large is found again
+        return {**self.__dict__, "_streams": [], "_opened": {}, "_caches": {}, "_order": None}
 
     def setup(self, stage: str | None = None) -> None:
         """Open and check the indices that a stage needs: all shards there and whole, images large enough."""
         roles = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
         for role in roles.get(stage or "", tuple(self.splits)):
-            self._index(role)
+            self._data(role)
 
     def teardown(self, stage: str | None = None) -> None:
         """End the workers."""
@@ -103,26 +127,24 @@ class ImageTextDataModule(LightningDataModule):
             self._streams.pop().close()
 
     def train_dataloader(self) -> BatchStream:
-        index = self._index("train")
-        buckets, ratios = self._buckets(index), self.resolution.aspect_ratios
-        plan = partial(_training_plan, buckets, self.global_batch_size, self.seed)
-        first = plan(0)
-        if not len(first):
+        data = self._data("train")
+        self._order = order = self._training_order(data)
+        ratios, samples = self.resolution.aspect_ratios, order.epoch(0).samples_per_bucket.tolist()
+        if not len(order):
             raise ValueError(
-                f"no aspect-ratio bucket of {self.splits['train']} ({len(index)} samples in all) fills a "
-                f"global batch of {self.global_batch_size}; use a smaller batch_size"
-            )
-        log.info("train: %d batches an epoch, %d samples left over", len(first), first.num_dropped)
-        sizes = np.bincount(buckets, minlength=len(ratios))
-        if small := [
-            ratio for ratio, size in zip(ratios, sizes, strict=True) if 0 < size < self.global_batch_size
-        ]:
-            log.warning(
-                "the aspect ratios %s have fewer samples than a global batch of %d and are never drawn",
-                *(small, self.global_batch_size),
+                f"no aspect-ratio bucket of {data.name} ({sum(samples)} samples in all) fills a "
+                f"global batch of {order.global_batch}; use a smaller batch_size"
             )
         self._check_resumed()
-        return self._stream("train", index, plan, self._position)
+        names = data.names if self.is_mixture else ()
+        log.info("%s: %s", data.name, order_summary(order, self.resolution, names))
+        small = [ratio for ratio, size in zip(ratios, samples, strict=True) if 0 < size < order.global_batch]
+        if small:
+            log.warning(
+                "the aspect ratios %s have fewer samples than a global batch of %d and are never drawn",
+                *(small, order.global_batch),
+            )
+        return self._stream(data, order, self._position)
 
     def val_dataloader(self) -> BatchStream:
         return self._evaluation_stream("val")
@@ -131,12 +153,20 @@ class ImageTextDataModule(LightningDataModule):
         return self._evaluation_stream("test")
 
     def state_dict(self) -> dict[str, Any]:
-        return {"batches": self._position.batches, **self._order()}
+        return {"batches": self._position.batches, **self._identity()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on after the batches of a checkpoint; checked against the data when training starts."""
         self._resumed = state_dict
         self._position.batches = state_dict["batches"]
+        if self._order is not None:  # some strategies read checkpoints only then
+            self._check_resumed()
+
+    @property
+    def caches(self) -> list[SampleCache]:
+        """The caches that are open, of all splits."""
+        contents = (content for split in self._caches.values() for content in split.values())
+        return [cache for content in contents for cache in content.caches]
 
     @property
     def num_ranks(self) -> int:
@@ -150,85 +180,94 @@ class ImageTextDataModule(LightningDataModule):
     def global_batch_size(self) -> int:
         return self.batch_size * self.num_ranks
 
-    def _order(self) -> dict[str, Any]:
+    def _training_order(self, data: SplitData) -> TrainingOrder:
+        ends = np.cumsum([0, *map(len, data.parts)]).tolist()
+        return TrainingOrder(
+            data.buckets,
+            joined_bounds([block_bounds(part.shard_starts) for part in data.parts]),
+            num_buckets=len(self.resolution.aspect_ratios),
+            global_batch=self.global_batch_size,
+            seed=self.seed,
+            shuffle_window=self.shuffle_window,
+            sources=[Source(*place) for place in zip(ends, ends[1:], _drawn(data), strict=False)],
+        )
+
+    def _identity(self) -> dict[str, Any]:
         """What the training sequence is a function of."""
+        data = self._data("train")
         return {
-            "seed": self.seed,
-            "global_batch_size": self.global_batch_size,
-            "index": self._index("train").fingerprint,
+            "order_version": _ORDER_VERSION,
+            "index": data.index.fingerprint,
+            "samples_per_epoch": _drawn(data),
             "aspect_ratios": list(self.resolution.aspect_ratios),
+            "global_batch_size": self.global_batch_size,
+            "seed": self.seed,
+            "shuffle_window": self.shuffle_window,
         }
 
     def _check_resumed(self) -> None:
         if self._resumed is None:
             return
-        for name, value in self._order().items():
-            if self._resumed.get(name) != value:
-                raise ValueError(
-                    f"the checkpoint's data order has {name} = {self._resumed.get(name)}, this run has "
-                    f"{value}, so it can't go on exactly; set it back, or start anew from the weights"
-                )
+        saved, ours = self._resumed, self._identity()
+        different = [
+            f"{name} = {saved.get(name)}, this run has {value}"
+            for name, value in ours.items()
+            if saved.get(name) != value
+        ]
+        if not different:
+            return
+        advice = "set it back" if len(different) == 1 else "set them back"
+        per_rank, rest = divmod(saved.get("global_batch_size", 1), self.num_ranks)
+        if saved.get("order_version") != _ORDER_VERSION:
+            advice = "go on with the version of this code that wrote it"
+        elif len(different) == 1 and saved["global_batch_size"] != self.global_batch_size and not rest:
+            advice = f"set data.batch_size to {per_rank} on {self.num_ranks} ranks"
+        raise ValueError(
+            f"the checkpoint's data order has {'; '.join(different)}, so it can't go on exactly; {advice}, "
+            f"or start anew from the weights"
+        )
 
-    def _open(self, split: str) -> ShardIndex:
-        directory = Path(self.root) / split
-        if not Path(self.root).is_dir():
-            raise ValueError(
-                f"no data set at {self.root}; make one with `make data` or `python -m datamodules prepare`"
-            )
-        index = ShardIndex.load(directory)
-        index.verify()
-        self._check_sizes(split, index)
-        return index
-
-    def _check_sizes(self, split: str, index: ShardIndex) -> None:
-        ratios = self.resolution.aspect_ratios
-        sizes = np.array([self.resolution.image_size(ratio) for ratio in ratios])
-        heights, widths = sizes[self._buckets(index)].T
-        across, down = widths / index.widths, heights / index.heights
-        enlargement = float(np.median(np.maximum(across, down)))
-        if enlargement > _MAX_ENLARGEMENT:
-            raise ValueError(
-                f"images of {self.root}/{split} (the first is {index.widths[0]}x{index.heights[0]}) would be "
-                f"enlarged {enlargement:.3g} times to {sizes[0][1]}x{sizes[0][0]}; use larger images or a "
-                f"smaller resolution"
-            )
-        cropped = float(np.mean(1 - np.minimum(across, down) / np.maximum(across, down)))
-        if cropped > _NOTABLE_CROP:
-            log.warning(
-                "%s/%s: cropping to the configured aspect ratios %s cuts %.0f %% of the image area away",
-                *(self.root, split, list(ratios), 100 * cropped),
-            )
-
-    def _index(self, role: str) -> ShardIndex:
+    def _data(self, role: str) -> SplitData:
         split = self.splits[role]
-        if split not in self._indices:
-            self._indices[split] = self._open(split)
-        return self._indices[split]
-
-    def _buckets(self, index: ShardIndex) -> np.ndarray:
-        return assign_buckets(index.widths, index.heights, self.resolution.aspect_ratios)
+        if split not in self._opened:
+            needed = split == self.splits["train"]
+            self._opened[split] = open_split(self.sources, split, self.resolution, needed=needed)
+            self._caches[split] = open_caches(
+                self.cache_directories,
+                split,
+                self._opened[split].parts,
+                resolution=self.resolution,
+                captions=self.captions or (MAIN_KIND,),
+            )
+        return self._opened[split]
 
     def _evaluation_stream(self, role: str) -> BatchStream:
-        index = self._index(role)
-        plan = plan_evaluation(self._buckets(index), self.global_batch_size, num_ranks=self.num_ranks)
-        return self._stream(role, index, lambda epoch: plan, None)
+        data = self._data(role)
+        return self._stream(data, EvaluationOrder(data.buckets, self.global_batch_size), None)
 
-    def _stream(
-        self, role: str, index: ShardIndex, plan: Callable[[int], BatchPlan], position: Position | None
-    ) -> BatchStream:
+    def _stream(self, data: SplitData, batches: BatchSequence, position: Position | None) -> BatchStream:
         training = position is not None
         # in the order of the index, the broken ones of a damaged shard can come all at once
-        num_floor = min(len(index), 1000) if training else len(index)
+        num_floor = min(len(data.index), 1000) if training else len(data.index)
         stream = BatchStream(
-            BatchReader(index, self.resolution, keep_size=training, max_pixels=self.max_pixels),
+            BatchReader(
+                data.index,
+                data.buckets,
+                self.resolution,
+                keep_size=training,
+                max_pixels=self.max_pixels,
+                captions=CaptionChoice(self.captions, self.seed if training else None),
+                caches=self._caches[data.name],
+                needs_pixels=not training,  # validations draw pictures
+            ),
             Requests(
-                plan,
+                batches,
                 self.resolution.aspect_ratios,
                 rank=self.rank,
                 num_ranks=self.num_ranks,
                 position=position,
             ),
-            FaultCounter(self.splits[role], num_floor, self.max_bad_fraction),
+            FaultCounter(data.name, num_floor, self.max_bad_fraction),
             num_workers=self.num_workers,
             prefetch=self.prefetch,
             worker_context=self.worker_context,
@@ -237,5 +276,5 @@ class ImageTextDataModule(LightningDataModule):
         return stream
 
 
-def _training_plan(buckets: np.ndarray, global_batch: int, seed: int, epoch: int) -> BatchPlan:
-    return plan_training(buckets, global_batch, seed=seed, epoch=epoch)
+def _drawn(data: SplitData) -> list[int]:
+    return samples_per_epoch(data.sources, [len(part) for part in data.parts])

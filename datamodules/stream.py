@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from datamodules.bucketing import BatchPlan, rank_slice
+from datamodules.bucketing import BatchSequence, rank_slice
 from datamodules.reader import BatchReader, BatchRequest, LoadedBatch
 from infinity.types import ImageTextBatch
 
@@ -45,11 +45,14 @@ class FaultCounter:
         self.max_bad_fraction = max_bad_fraction
         self.causes: Counter[str] = Counter()
         self.num_read = 0
+        self.missing_captions: Counter[str] = Counter()  # of samples that lack the kind that was drawn
         self._named: set[str] = set()
+        self._told: set[str] = set()
 
     def start_pass(self) -> None:
         """Count anew: a sample that is broken in every pass is one broken sample, not more each time."""
         self.causes.clear()
+        self.missing_captions.clear()
         self.num_read = 0
 
     @property
@@ -58,6 +61,11 @@ class FaultCounter:
 
     def add(self, loaded: LoadedBatch) -> None:
         self.num_read += loaded.num_read
+        for kind in loaded.missing_captions:
+            self.missing_captions[kind] += 1
+            if kind not in self._told:
+                self._told.add(kind)
+                log.warning("%s: some samples have no caption of kind %s and take another", self.split, kind)
         for key, cause in loaded.broken:
             self.causes[cause] += 1
             if key not in self._named:
@@ -74,46 +82,43 @@ class FaultCounter:
 
 
 class Requests(Sampler[BatchRequest]):
-    """One rank's parts of the coming global batches, as many as an epoch has.
+    """One rank's parts of the coming global batches, as many as a pass has.
 
-    With a `position` they continue the endless sequence of epochs from there; without, they are epoch 0.
-
-    Args:
-        plan: the global batches of an epoch.
+    With a `position` they go on from there; without, they are the first ones.
     """
 
     def __init__(
         self,
-        plan: Callable[[int], BatchPlan],
+        batches: BatchSequence,
         aspect_ratios: tuple[float, ...],
         *,
         rank: int = 0,
         num_ranks: int = 1,
         position: Position | None = None,
     ) -> None:
-        self.plan = lru_cache(maxsize=1)(plan)
+        self.batches = batches
         self.aspect_ratios = aspect_ratios
         self.rank = rank
         self.num_ranks = num_ranks
         self.position = position
-        self._num_batches = len(self.plan(0))  # the same in every epoch
 
     def __len__(self) -> int:
-        return self._num_batches
+        return len(self.batches)
 
     def __iter__(self) -> Iterator[BatchRequest]:
         start = self.position.batches if self.position else 0
         for number in range(start, start + len(self)):
-            epoch, step = divmod(number, len(self))
-            plan = self.plan(epoch)
-            samples = rank_slice(plan.batch(step), self.rank, self.num_ranks)
-            yield BatchRequest(self.aspect_ratios[plan.buckets[step]], tuple(samples.tolist()))
+            bucket, samples, epoch = self.batches.batch(number)
+            own = rank_slice(samples, self.rank, self.num_ranks)
+            # without a sample of its own a rank still takes the step, on one that another rank counts
+            taken = own if len(own) else samples[:1]
+            yield BatchRequest(self.aspect_ratios[bucket], tuple(taken.tolist()), len(own) > 0, epoch)
 
 
 class BatchStream:
     """An iterable over batches, for a Trainer or a plain loop.
 
-    Every iteration lasts one epoch's number of batches; in training it starts where the last one stopped.
+    Every iteration is one pass; in training it starts where the last one stopped.
 
     Args:
         prefetch: batches that each worker keeps ready.

@@ -5,51 +5,46 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.bucketing import assign_buckets, plan_evaluation, plan_training, rank_slice, shuffled
+from datamodules.bucketing import EvaluationOrder, assign_buckets, rank_slice, shuffled
 from infinity.schedules import ASPECT_RATIOS, nearest_aspect_ratio
 
 buckets_strategy = st.lists(st.integers(0, 3), min_size=1, max_size=120).map(np.array)
 
 
-@given(st.integers(1, 4000), st.integers(1, 4000))
-def test_buckets_are_the_schedules_nearest_ratios(width: int, height: int) -> None:
-    number = assign_buckets(np.array([width]), np.array([height]), ASPECT_RATIOS)[0]
-    assert ASPECT_RATIOS[number] == nearest_aspect_ratio(height, width, ASPECT_RATIOS)
+@given(st.integers(1, 4000), st.integers(1, 4000), st.permutations(ASPECT_RATIOS))
+def test_buckets_are_the_schedules_nearest_ratios(width: int, height: int, ratios: list[float]) -> None:
+    number = assign_buckets(np.array([width]), np.array([height]), ratios)[0]
+    assert ratios[number] == nearest_aspect_ratio(height, width, tuple(ratios))
 
 
-@given(buckets_strategy, st.integers(1, 9), st.integers(0, 5), st.integers(0, 5))
-def test_training_batches_are_full_of_one_bucket_and_never_repeat(
-    buckets: np.ndarray, global_batch: int, seed: int, epoch: int
-) -> None:
-    plan = plan_training(buckets, global_batch, seed=seed, epoch=epoch)
-    batches = [plan.batch(number) for number in range(len(plan))]
-    assert all(len(batch) == global_batch for batch in batches)
-    assert all(set(buckets[batch]) == {plan.buckets[k]} for k, batch in enumerate(batches))
-    assert len(np.unique(plan.samples)) == len(plan.samples) == len(buckets) - plan.num_dropped
-    leftovers = [np.sum(buckets == bucket) % global_batch for bucket in np.unique(buckets)]
-    assert plan.num_dropped == sum(leftovers)
+@pytest.mark.parametrize("ratios", [ASPECT_RATIOS, (2.0, 0.5, 1.0, 1.0), (1.0, 0.8, 1.2), (3.0,)])
+def test_buckets_of_many_samples_are_those_of_the_slow_rule(ratios: tuple[float, ...]) -> None:
+    heights, widths = (side.ravel() for side in np.mgrid[1:120, 1:120])
+    distances = np.abs(heights / widths - np.array(ratios)[:, None])
+    buckets = assign_buckets(np.tile(widths, 40), np.tile(heights, 40), ratios)  # more than one chunk
+    assert buckets.dtype == np.uint8
+    assert np.array_equal(buckets, np.tile(distances.argmin(axis=0), 40))
 
 
-@given(buckets_strategy, st.integers(1, 9), st.integers(1, 4))
-def test_evaluation_batches_cover_every_sample_once_on_all_ranks(
+def test_more_aspect_ratios_than_a_byte_counts_are_refused() -> None:
+    with pytest.raises(ValueError, match="at most 256 aspect ratios are possible, got 257"):
+        assign_buckets(np.ones(1), np.ones(1), np.linspace(0.3, 3, 257).tolist())
+
+
+@given(buckets_strategy, st.integers(1, 9), st.integers(1, 12))
+def test_evaluation_batches_cover_every_sample_once_on_any_number_of_ranks(
     buckets: np.ndarray, per_rank: int, num_ranks: int
 ) -> None:
-    buckets = np.concatenate([buckets, np.repeat(np.unique(buckets), num_ranks)])  # enough for each rank
-    plan = plan_evaluation(buckets, per_rank * num_ranks, num_ranks=num_ranks)
+    order = EvaluationOrder(buckets, per_rank * num_ranks)
     seen: list[int] = []
-    for number in range(len(plan)):
-        parts = [rank_slice(plan.batch(number), rank, num_ranks) for rank in range(num_ranks)]
-        assert all(len(part) for part in parts)
-        assert all(set(buckets[part]) == {plan.buckets[number]} for part in parts)
-        if per_rank > 1:
-            assert max(map(len, parts)) <= per_rank
+    for number in range(len(order)):
+        bucket, samples, _ = order.batch(number)
+        parts = [rank_slice(samples, rank, num_ranks) for rank in range(num_ranks)]
+        assert 1 <= len(parts[0]) <= per_rank
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+        assert set(buckets[samples]) == {bucket}
         seen += [int(sample) for part in parts for sample in part]
     assert sorted(seen) == list(range(len(buckets)))
-
-
-def test_an_evaluation_bucket_smaller_than_the_ranks_is_an_error() -> None:
-    with pytest.raises(ValueError, match="only 2 samples for 3 ranks; use fewer ranks"):
-        plan_evaluation(np.array([0, 0, 0, 1, 1]), 6, num_ranks=3)
 
 
 @pytest.mark.parametrize("num_ranks", [1, 2, 3, 4])
@@ -58,22 +53,6 @@ def test_ranks_share_a_global_batch_in_order(num_ranks: int) -> None:
     parts = [rank_slice(batch, rank, num_ranks) for rank in range(num_ranks)]
     assert np.array_equal(np.concatenate(parts), batch)
     assert {len(part) for part in parts} == {12 // num_ranks}
-
-
-def test_epochs_and_seeds_shuffle_anew() -> None:
-    buckets = np.zeros(64, int)
-    orders = {
-        tuple(plan_training(buckets, 4, seed=seed, epoch=epoch).samples)
-        for seed in range(3)
-        for epoch in range(3)
-    }
-    assert len(orders) == 9
-
-
-def test_samples_of_a_bucket_are_not_left_over_in_every_epoch() -> None:
-    buckets = np.zeros(10, int)
-    missed = [set(range(10)) - set(plan_training(buckets, 4, seed=0, epoch=e).samples) for e in range(12)]
-    assert set.intersection(*missed) == set()
 
 
 def splitmix64(x: int) -> int:

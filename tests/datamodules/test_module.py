@@ -136,7 +136,3 @@ def test_yaml_can_build_the_module(shared_root: Path) -> None:
     with pytest.raises(jsonargparse.ArgumentError, match="batchsize"):
         parser.parse_string(text + "  batchsize: 3\n")
 
-
-def test_plans_do_not_depend_on_the_process(make_module: MakeModule) -> None:
-    first = make_module().train_dataloader().requests.plan(5)
-    assert np.array_equal(first.samples, make_module().train_dataloader().requests.plan(5).samples)

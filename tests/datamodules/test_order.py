@@ -1,165 +1,239 @@
-"""One order whatever reads it, exact resume, validation exactly once."""
+"""The training order against one that writes everything out, and what it promises at any size."""
 
 from __future__ import annotations
 
-import pickle
-from pathlib import Path
+from itertools import groupby
+from typing import Any
 
+import numpy as np
 import pytest
-import torch
-from lightning.pytorch import LightningModule, Trainer
+from hypothesis import given
+from hypothesis import strategies as st
 
-from datamodules.module import ImageTextDataModule
-from infinity.types import ImageTextBatch
-from tests.datamodules.conftest import CONFIG, RESOLUTION, MakeModule, global_keys, keys, on_rank
+from datamodules import order as order_module
+from datamodules.bucketing import rank_slice, shuffled
+from datamodules.order import Source, TrainingOrder, block_bounds, joined_bounds
 
-
-@pytest.mark.filterwarnings("ignore:This DataLoader will create 3 worker processes")
-@pytest.mark.parametrize("num_workers", [1, 3])
-@pytest.mark.parametrize("prefetch", [1, 4])
-def test_workers_and_prefetching_do_not_change_the_order(
-    make_module: MakeModule, num_workers: int, prefetch: int
-) -> None:
-    alone = make_module()
-    many = make_module(num_workers=num_workers, prefetch=prefetch)
-    count = 2 * len(alone.train_dataloader()) + 3
-    assert keys(many, count) == keys(alone, count)
+NUM_BUCKETS = 4
+Batches = list[tuple[int, list[int]]]
 
 
-@pytest.mark.parametrize("num_ranks", [2, 4])
-def test_ranks_share_the_sequence_of_global_batches(make_module: MakeModule, num_ranks: int) -> None:
-    alone = global_keys(make_module, 1, 30, batch_size=8)
-    assert global_keys(make_module, num_ranks, 30, batch_size=8 // num_ranks) == alone
+@st.composite
+def orders(draw: st.DrawFn) -> dict[str, Any]:
+    sizes = draw(st.lists(st.integers(1, 15), min_size=1, max_size=12))
+    total = sum(sizes)
+    buckets = draw(st.lists(st.integers(0, NUM_BUCKETS - 1), min_size=total, max_size=total))
+    return {
+        "shards": [shard for shard, size in enumerate(sizes) for _ in range(size)],
+        "buckets": buckets,
+        "max_block": draw(st.integers(1, 10)),
+        "global_batch": draw(st.integers(1, 6)),
+        "seed": draw(st.integers(0, 9)),
+        "shuffle_window": draw(st.integers(1, 60)),
+    }
 
 
-def test_ranks_see_the_same_bucket_at_every_step(make_module: MakeModule) -> None:
-    ranks = [on_rank(make_module(batch_size=2), rank, 3).train_dataloader() for rank in range(3)]
-    for batches in zip(*ranks, strict=True):
-        assert len({batch.aspect_ratio for batch in batches}) == 1
-        assert len({batch.images_B3HW.shape for batch in batches}) == 1
+def lazy(shards: list[int], buckets: list[int], max_block: int, **options: int) -> TrainingOrder:
+    starts = np.searchsorted(shards, range(max(shards) + 2))
+    bounds = block_bounds(starts, max_block)
+    return TrainingOrder(np.array(buckets, np.uint8), bounds, num_buckets=NUM_BUCKETS, **options)
 
 
-def test_spawned_workers_read_the_same(make_module: MakeModule) -> None:
-    spawned = make_module(num_workers=1, worker_context="spawn")
-    assert keys(spawned, 3) == keys(make_module(), 3)
+def slow(
+    shards: list[int],
+    buckets: list[int],
+    max_block: int,
+    global_batch: int,
+    seed: int,
+    shuffle_window: int,
+    epoch: int,
+) -> tuple[Batches, list[int]]:
+    """All batches of an epoch, and how many samples of each bucket are left: lists only, nothing lazy."""
+    blocks: list[list[int]] = []
+    for _, group in groupby(range(len(shards)), key=shards.__getitem__):
+        shard = list(group)
+        parts = -(-len(shard) // max_block)
+        blocks += [shard[len(shard) * k // parts : len(shard) * (k + 1) // parts] for k in range(parts)]
+    for key in ((seed, 0, epoch, -3), (seed, epoch, -1)):
+        blocks = [blocks[k] for k in shuffled(len(blocks), *key)]
+    windows: dict[int, list[int]] = {}
+    before = 0
+    for block in blocks:
+        windows.setdefault(before // shuffle_window, []).extend(block)
+        before += len(block)
+    streams: list[list[int]] = [[] for _ in range(NUM_BUCKETS)]
+    batches: Batches = []
+    for number, window in enumerate(windows.values()):
+        completed: Batches = []
+        for bucket, stream in enumerate(streams):
+            members = [sample for sample in window if buckets[sample] == bucket]
+            stream += [members[k] for k in shuffled(len(members), seed, epoch, number, bucket)]
+            while len(stream) >= global_batch:
+                completed.append((bucket, stream[:global_batch]))
+                del stream[:global_batch]
+        batches += [completed[k] for k in shuffled(len(completed), seed, epoch, number, -2)]
+    return batches, [len(stream) for stream in streams]
 
 
-def test_modules_and_streams_can_be_pickled(make_module: MakeModule) -> None:
-    module = make_module()
-    stream = module.train_dataloader()
-    next(iter(stream))  # has a shard open
-    expected = keys(make_module(), 4)[1:]
-    copied = pickle.loads(pickle.dumps(module))
-    assert keys(copied, 3) == expected
-    assert len(pickle.loads(pickle.dumps(stream.reader))[next(iter(stream.requests))].batch.keys) == 4
+def listed(order: TrainingOrder, start: int, stop: int) -> Batches:
+    return [(batch.bucket, batch.samples.tolist()) for batch in map(order.batch, range(start, stop))]
 
 
-def test_seeds_give_other_orders(make_module: MakeModule) -> None:
-    assert keys(make_module(seed=1), 5) != keys(make_module(seed=0), 5)
+@given(orders())
+def test_the_lazy_order_is_the_one_that_is_written_out(options: dict[str, Any]) -> None:
+    order = lazy(**options)
+    for epoch in range(3):
+        batches, left = slow(**options, epoch=epoch)
+        assert len(batches) == len(order)
+        assert listed(order, epoch * len(order), (epoch + 1) * len(order)) == batches
+        assert order.epoch(epoch).dropped_per_bucket.tolist() == left
 
 
-@pytest.mark.parametrize("stop", [1, 10, 40])
-@pytest.mark.parametrize(("ranks_before", "ranks_after"), [(1, 1), (1, 2), (4, 2)])
-@pytest.mark.parametrize("num_workers", [0, 2])
-def test_a_resumed_run_reads_what_a_straight_one_does(
-    make_module: MakeModule, stop: int, ranks_before: int, ranks_after: int, num_workers: int
-) -> None:
-    straight = global_keys(make_module, 1, 50, batch_size=8)
-    first = on_rank(make_module(batch_size=8 // ranks_before, num_workers=num_workers), 0, ranks_before)
-    keys(first, stop)
-    state = pickle.loads(pickle.dumps(first.state_dict()))
-    assert state["batches"] == stop
-
-    def resumed(batch_size: int) -> ImageTextDataModule:
-        module = make_module(batch_size=batch_size)
-        module.load_state_dict(state)
-        return module
-
-    assert global_keys(resumed, ranks_after, 50 - stop, batch_size=8 // ranks_after) == straight[stop:]
+@given(orders())
+def test_an_epoch_has_every_sample_at_most_once_and_only_tails_are_dropped(options: dict[str, Any]) -> None:
+    order, buckets = lazy(**options), np.array(options["buckets"])
+    batches = [order.batch(number) for number in range(len(order))]
+    assert all(set(buckets[samples]) == {bucket} for bucket, samples, _ in batches)
+    assert all(len(samples) == options["global_batch"] for _, samples, _ in batches)
+    seen = np.concatenate([np.empty(0, np.int64), *(samples for _, samples, _ in batches)])
+    assert len(np.unique(seen)) == len(seen)
+    tails = np.bincount(buckets, minlength=NUM_BUCKETS) % options["global_batch"]
+    assert len(buckets) - len(seen) == tails.sum()
+    assert order.epoch(0).dropped_per_bucket.tolist() == tails.tolist()
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"seed": 3}, "seed = 0, this run has 3"),
-        ({"batch_size": 5}, "global_batch_size = 4, this run has 5"),
-    ],
-)
-def test_a_checkpoint_of_another_order_is_refused(
-    make_module: MakeModule, options: dict[str, int], message: str
-) -> None:
-    module = make_module(**options)
-    module.load_state_dict(make_module().state_dict())
-    with pytest.raises(ValueError, match=message):
-        module.train_dataloader()
+@given(orders(), st.randoms(use_true_random=False))
+def test_seeking_finds_what_iterating_does(options: dict[str, Any], random: Any) -> None:
+    straight = lazy(**options)
+    count = 2 * len(straight)
+    expected = listed(straight, 0, count)
+    numbers = random.sample(range(count), count)
+    sought = lazy(**options)
+    assert [listed(sought, number, number + 1)[0] for number in numbers] == [expected[k] for k in numbers]
 
 
-def test_a_checkpoint_of_other_data_is_refused(root: Path, make_module: MakeModule) -> None:
-    (root / "val").rename(root / "other")
-    module = ImageTextDataModule(str(root), RESOLUTION, 4, train_split="other")
-    module.load_state_dict(make_module().state_dict())
-    with pytest.raises(ValueError, match="data order has index = "):
-        module.train_dataloader()
+def sharded(num_shards: int, size: int, **options: int) -> TrainingOrder:
+    """One bucket, shards of equal size."""
+    shards = np.repeat(np.arange(num_shards), size).tolist()
+    defaults = {"max_block": 10**6, "global_batch": 10, "seed": 0, "shuffle_window": 500}
+    return lazy(shards, [0] * len(shards), **{**defaults, **options})
 
 
-class Recorder(LightningModule):
-    """Remembers the keys it was given; reads the number of steps first, as schedulers do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.trained: list[list[str]] = []
-        self.validated: list[str] = []
-
-    def training_step(self, batch: ImageTextBatch, _: int) -> torch.Tensor:
-        self.trained.append(batch.keys)
-        return self.weight * batch.images_B3HW.mean()
-
-    def validation_step(self, batch: ImageTextBatch, _: int) -> None:
-        self.validated += batch.keys
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        assert self.trainer.estimated_stepping_batches
-        return torch.optim.SGD(self.parameters(), lr=0.1)
+def test_shards_are_read_mostly_sequentially() -> None:
+    order = sharded(num_shards=400, size=50)
+    shards = [{int(sample) // 50 for sample in order.batch(k).samples} for k in range(len(order))]
+    spans = [set.union(*shards[k : k + 50]) for k in range(len(shards) - 49)]
+    assert max(map(len, spans)) <= 2 * (500 // 50)  # 500 samples in a row lie in two windows at most
+    assert all(sum(shard in span for span in spans) <= 2 * 50 for shard in range(400))  # and never come back
+    whole = sharded(num_shards=400, size=50, shuffle_window=10**6)
+    assert len({int(sample) // 50 for k in range(50) for sample in whole.batch(k).samples}) > 200
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_a_trainer_resumes_mid_epoch_exactly(make_module: MakeModule, tmp_path: Path) -> None:
-    def fit(max_steps: int, checkpoint: Path | None = None) -> Recorder:
-        model = Recorder()
-        trainer = Trainer(
-            max_steps=max_steps,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
+def test_a_step_is_found_without_the_epoch_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = sharded(num_shards=2000, size=100, shuffle_window=1000)
+    counts: list[int] = []
+
+    def counting(count: int, *key: int) -> np.ndarray:
+        counts.append(count)
+        return shuffled(count, *key)
+
+    monkeypatch.setattr(order_module, "shuffled", counting)
+    order.batch(5 * len(order) + len(order) // 2)  # another epoch: its blocks are shuffled
+    blocks = 2 * 2000
+    assert sum(counts) <= blocks + 2 * 1000 + 1000 // 10
+
+
+def test_a_window_is_shuffled_evenly() -> None:
+    size, epochs = 8, 1500
+    order = sharded(num_shards=4, size=2, global_batch=1, shuffle_window=size)
+    counts = np.zeros((size, size))
+    for epoch in range(epochs):
+        for place in range(size):
+            counts[place, order.epoch(epoch).batch(place).samples[0]] += 1
+    expected = epochs / size
+    assert ((counts - expected) ** 2 / expected).sum() < 85  # 49 degrees of freedom: p = 0.001
+
+
+def test_every_window_has_other_blocks_in_every_epoch() -> None:
+    order = sharded(num_shards=40, size=10, shuffle_window=100)
+    first = [{int(s) // 10 for k in range(10) for s in order.epoch(e).batch(k).samples} for e in range(6)]
+    assert all(len(shards) == 10 for shards in first)
+    assert len(set(map(frozenset, first))) == 6
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2, 4])
+def test_ranks_together_take_the_global_batches(num_ranks: int) -> None:
+    order = sharded(num_shards=10, size=20, global_batch=8, shuffle_window=50)
+    for number in range(len(order)):
+        samples = order.batch(number).samples
+        parts = [rank_slice(samples, rank, num_ranks) for rank in range(num_ranks)]
+        assert np.array_equal(np.concatenate(parts), samples)
+
+
+def test_epochs_and_seeds_shuffle_anew() -> None:
+    found = {
+        tuple(sharded(2, 32, seed=seed).epoch(epoch).batch(0).samples)
+        for seed in range(3)
+        for epoch in range(3)
+    }
+    assert len(found) == 9
+
+
+def test_other_samples_are_left_over_in_every_epoch() -> None:
+    order = sharded(num_shards=2, size=7)
+    missed = [set(range(14)) - set(order.epoch(epoch).batch(0).samples.tolist()) for epoch in range(12)]
+    assert set.intersection(*missed) == set()
+
+
+def test_a_large_shard_is_cut_into_equal_blocks() -> None:
+    assert block_bounds(np.array([0, 3, 28, 28, 38]), 10).tolist() == [0, 3, 11, 19, 28, 38]
+    assert joined_bounds([np.array([0, 3]), np.array([0, 2, 5])]).tolist() == [0, 3, 5, 8]
+
+
+def mixed(*drawn: int, seed: int = 0) -> TrainingOrder:
+    """Data sets of 100 samples in shards of 7, so many of which an epoch has; two buckets."""
+    bounds = joined_bounds([block_bounds(np.array([*range(0, 100, 7), 100]))] * len(drawn))
+    buckets = (np.arange(100 * len(drawn)) % 3 > 0).astype(np.uint8)
+    sources = [Source(100 * k, 100 * (k + 1), count) for k, count in enumerate(drawn)]
+    return TrainingOrder(
+        buckets, bounds, num_buckets=2, global_batch=4, seed=seed, shuffle_window=64, sources=sources
+    )
+
+
+@pytest.mark.parametrize("drawn", [(37, 163), (100, 100), (250, 1, 49)])
+def test_every_sample_of_a_data_set_is_drawn_equally_often(drawn: tuple[int, ...]) -> None:
+    order = mixed(*drawn)
+    counts = np.zeros(100 * len(drawn), int)
+    for epoch in range(7):
+        runs = order.epoch(epoch).runs
+        for start, stop in zip(runs.starts, runs.stops, strict=True):
+            counts[start:stop] += 1
+        assert np.array_equal(
+            runs.counts_RB.sum(axis=0),
+            np.bincount(
+                np.concatenate([order.buckets[a:b] for a, b in zip(runs.starts, runs.stops, strict=True)])
+            ),
         )
-        trainer.fit(model, datamodule=make_module(num_workers=2), ckpt_path=checkpoint, weights_only=False)
-        trainer.save_checkpoint(tmp_path / f"{max_steps}.ckpt")
-        return model
-
-    per_epoch = len(make_module().train_dataloader())
-    straight = fit(2 * per_epoch + 5)
-    assert straight.trained == keys(make_module(), 2 * per_epoch + 5)
-    stopped = fit(per_epoch + 3)
-    resumed = fit(2 * per_epoch + 5, tmp_path / f"{per_epoch + 3}.ckpt")
-    assert stopped.trained + resumed.trained == straight.trained
-    assert len(resumed.validated) == CONFIG.num_val  # once, at the end of the second epoch
+        for source in order.sources:
+            own = counts[source.start : source.stop]
+            assert own.sum() == (epoch + 1) * source.num_drawn
+            assert own.max() - own.min() <= 1
 
 
-@pytest.mark.parametrize("num_ranks", [1, 2, 3])
-@pytest.mark.parametrize("num_workers", [0, 2])
-def test_validation_covers_every_sample_once(
-    make_module: MakeModule, num_ranks: int, num_workers: int
-) -> None:
-    streams = [
-        on_rank(make_module(num_workers=num_workers), rank, num_ranks).val_dataloader()
-        for rank in range(num_ranks)
+def test_the_batches_of_a_mixture_hold_all_data_sets_in_proportion() -> None:
+    order = mixed(60, 240)
+    samples = np.concatenate([order.epoch(epoch).batch(k).samples for epoch in range(5) for k in range(70)])
+    assert np.mean(samples >= 100) == pytest.approx(0.8, abs=0.02)
+    mixtures = [len(set(order.batch(k).samples // 100)) for k in range(50)]
+    assert mixtures.count(2) > 20
+
+
+def test_a_batch_of_a_mixture_is_found_in_its_epoch() -> None:
+    order = mixed(37, 163)
+    lengths = [len(order.epoch(epoch)) for epoch in range(30)]
+    assert len(set(lengths)) > 1  # the parts of an epoch fill the buckets differently
+    places = [(epoch, step) for epoch, length in enumerate(lengths) for step in range(length)]
+    assert [mixed(37, 163).locate(number) for number in (0, 60, len(places) - 1)] == [
+        places[number] for number in (0, 60, len(places) - 1)
     ]
-    assert len({len(stream) for stream in streams}) == 1
-    for _ in range(2):
-        batches = [list(stream) for stream in streams]
-        assert {len(own) for own in batches} == {len(streams[0])}
-        seen = [key for own in batches for batch in own for key in batch.keys]
-        assert sorted(seen) == [f"val-{k:08d}" for k in range(CONFIG.num_val)]
+    assert [order.locate(number) for number in range(len(places))] == places

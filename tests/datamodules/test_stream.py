@@ -1,0 +1,165 @@
+"""One order whatever reads it, exact resume, validation exactly once."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule, Trainer
+
+from datamodules.module import ImageTextDataModule
+from infinity.types import ImageTextBatch
+from tests.datamodules.conftest import CONFIG, RESOLUTION, MakeModule, global_keys, keys, on_rank
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 3 worker processes")
+@pytest.mark.parametrize("num_workers", [1, 3])
+@pytest.mark.parametrize("prefetch", [1, 4])
+def test_workers_and_prefetching_do_not_change_the_order(
+    make_module: MakeModule, num_workers: int, prefetch: int
+) -> None:
+    alone = make_module()
+    many = make_module(num_workers=num_workers, prefetch=prefetch)
+    count = 2 * len(alone.train_dataloader()) + 3
+    assert keys(many, count) == keys(alone, count)
+
+
+@pytest.mark.parametrize("num_ranks", [2, 4])
+def test_ranks_share_the_sequence_of_global_batches(make_module: MakeModule, num_ranks: int) -> None:
+    alone = global_keys(make_module, 1, 30, batch_size=8)
+    assert global_keys(make_module, num_ranks, 30, batch_size=8 // num_ranks) == alone
+
+
+def test_ranks_see_the_same_bucket_at_every_step(make_module: MakeModule) -> None:
+    ranks = [on_rank(make_module(batch_size=2), rank, 3).train_dataloader() for rank in range(3)]
+    for batches in zip(*ranks, strict=True):
+        assert len({batch.aspect_ratio for batch in batches}) == 1
+        assert len({batch.images_B3HW.shape for batch in batches}) == 1
+
+
+def test_spawned_workers_read_the_same(make_module: MakeModule) -> None:
+    spawned = make_module(num_workers=1, worker_context="spawn")
+    assert keys(spawned, 3) == keys(make_module(), 3)
+
+
+def test_modules_and_streams_can_be_pickled(make_module: MakeModule) -> None:
+    module = make_module()
+    stream = module.train_dataloader()
+    next(iter(stream))  # has a shard open
+    expected = keys(make_module(), 4)[1:]
+    copied = pickle.loads(pickle.dumps(module))
+    assert keys(copied, 3) == expected
+    assert len(pickle.loads(pickle.dumps(stream.reader))[next(iter(stream.requests))].batch.keys) == 4
+
+
+def test_seeds_give_other_orders(make_module: MakeModule) -> None:
+    assert keys(make_module(seed=1), 5) != keys(make_module(seed=0), 5)
+
+
+@pytest.mark.parametrize("stop", [1, 10, 40])
+@pytest.mark.parametrize(("ranks_before", "ranks_after"), [(1, 1), (1, 2), (4, 2)])
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_resumed_run_reads_what_a_straight_one_does(
+    make_module: MakeModule, stop: int, ranks_before: int, ranks_after: int, num_workers: int
+) -> None:
+    straight = global_keys(make_module, 1, 50, batch_size=8)
+    first = on_rank(make_module(batch_size=8 // ranks_before, num_workers=num_workers), 0, ranks_before)
+    keys(first, stop)
+    state = pickle.loads(pickle.dumps(first.state_dict()))
+    assert state["batches"] == stop
+
+    def resumed(batch_size: int) -> ImageTextDataModule:
+        module = make_module(batch_size=batch_size)
+        module.load_state_dict(state)
+        return module
+
+    assert global_keys(resumed, ranks_after, 50 - stop, batch_size=8 // ranks_after) == straight[stop:]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": 3}, "seed = 0, this run has 3"),
+        ({"batch_size": 5}, "global_batch_size = 4, this run has 5"),
+    ],
+)
+def test_a_checkpoint_of_another_order_is_refused(
+    make_module: MakeModule, options: dict[str, int], message: str
+) -> None:
+    module = make_module(**options)
+    module.load_state_dict(make_module().state_dict())
+    with pytest.raises(ValueError, match=message):
+        module.train_dataloader()
+
+
+def test_a_checkpoint_of_other_data_is_refused(root: Path, make_module: MakeModule) -> None:
+    (root / "val").rename(root / "other")
+    module = ImageTextDataModule(str(root), RESOLUTION, 4, train_split="other")
+    module.load_state_dict(make_module().state_dict())
+    with pytest.raises(ValueError, match="data order has index = "):
+        module.train_dataloader()
+
+
+class Recorder(LightningModule):
+    """Remembers the keys it was given; reads the number of steps first, as schedulers do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.trained: list[list[str]] = []
+        self.validated: list[str] = []
+
+    def training_step(self, batch: ImageTextBatch, _: int) -> torch.Tensor:
+        self.trained.append(batch.keys)
+        return self.weight * batch.images_B3HW.mean()
+
+    def validation_step(self, batch: ImageTextBatch, _: int) -> None:
+        self.validated += batch.keys
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        assert self.trainer.estimated_stepping_batches
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_trainer_resumes_mid_epoch_exactly(make_module: MakeModule, tmp_path: Path) -> None:
+    def fit(max_steps: int, checkpoint: Path | None = None) -> Recorder:
+        model = Recorder()
+        trainer = Trainer(
+            max_steps=max_steps,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(model, datamodule=make_module(num_workers=2), ckpt_path=checkpoint, weights_only=False)
+        trainer.save_checkpoint(tmp_path / f"{max_steps}.ckpt")
+        return model
+
+    per_epoch = len(make_module().train_dataloader())
+    straight = fit(2 * per_epoch + 5)
+    assert straight.trained == keys(make_module(), 2 * per_epoch + 5)
+    stopped = fit(per_epoch + 3)
+    resumed = fit(2 * per_epoch + 5, tmp_path / f"{per_epoch + 3}.ckpt")
+    assert stopped.trained + resumed.trained == straight.trained
+    assert len(resumed.validated) == CONFIG.num_val  # once, at the end of the second epoch
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2, 3])
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_validation_covers_every_sample_once(
+    make_module: MakeModule, num_ranks: int, num_workers: int
+) -> None:
+    streams = [
+        on_rank(make_module(num_workers=num_workers), rank, num_ranks).val_dataloader()
+        for rank in range(num_ranks)
+    ]
+    assert len({len(stream) for stream in streams}) == 1
+    for _ in range(2):
+        batches = [list(stream) for stream in streams]
+        assert {len(own) for own in batches} == {len(streams[0])}
+        seen = [key for own in batches for batch in own for key in batch.keys]
+        assert sorted(seen) == [f"val-{k:08d}" for k in range(CONFIG.num_val)]
