@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 from datamodules.decode import BrokenSampleError
 
-__all__ = ["CaptionChoice", "Chosen", "caption_of", "captions_of", "texts_to_draw"]
+__all__ = ["MAIN_KIND", "CaptionChoice", "Chosen", "caption_of", "captions_of", "texts_to_draw"]
 
-_MAIN = "caption"
+MAIN_KIND = "caption"
 _SUFFIX = "_caption"
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\ufeff]+")
 
@@ -88,7 +88,7 @@ def caption_of(text: bytes | None, metadata: bytes | None) -> str:
 
 def captions_of(text: bytes | None, metadata: bytes | None) -> dict[str, tuple[str, ...]]:
     """All captions of a sample by their kinds, the main kind first; empty ones are none."""
-    found: dict[str, dict[str, None]] = {_MAIN: {}}
+    found: dict[str, dict[str, None]] = {MAIN_KIND: {}}
     for kind, value in _listed(text, metadata):
         if isinstance(value, str | bytes) and (caption := _clean(value)):
             found.setdefault(kind, {})[caption] = None
@@ -114,9 +114,9 @@ def _listed(text: bytes | None, metadata: bytes | None) -> Iterator[tuple[str, A
         record = None
     if not isinstance(record, dict):
         raise BrokenSampleError("its .json is no JSON object")
-    yield _MAIN, text if text is not None and _clean(text) else record.get(_MAIN)
+    yield MAIN_KIND, text if text is not None and _clean(text) else record.get(MAIN_KIND)
     captions = record.get("captions")
-    for kind, value in captions.items() if isinstance(captions, dict) else [(_MAIN, captions)]:
+    for kind, value in captions.items() if isinstance(captions, dict) else [(MAIN_KIND, captions)]:
         for entry in value if isinstance(value, list) else [value]:
             yield kind, entry
     for name, value in record.items():

@@ -24,7 +24,7 @@ from typing import IO
 import numpy as np
 from PIL import Image, ImageChops, ImageCms, ImageOps
 
-__all__ = ["BrokenSampleError", "cover_crop", "decode_rgb", "image_size"]
+__all__ = ["BrokenSampleError", "bucket_pixels", "cover_crop", "decode_rgb", "image_size"]
 
 # read by Pillow itself: its EPS reader, say, would run another program on the bytes
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -49,32 +49,56 @@ def image_size(file: IO[bytes]) -> tuple[int, int]:
     return (height, width) if turned else (width, height)
 
 
-def decode_rgb(data: bytes, max_pixels: int, cover: tuple[int, int] | None = None) -> Image.Image:
-    """Decode to 8-bit sRGB, as the module's description says.
+def decode_rgb(data: bytes, max_pixels: int) -> Image.Image:
+    """Decode to 8-bit sRGB at full size, as the module's description says.
 
     Images of more than `max_pixels` are refused by their header, before any pixel is decoded.
-
-    Args:
-        cover: height and width that the image is going to be resized to; without, a JPEG is decoded at its
-            full size however large it is.
     """
+    return _decoded(data, max_pixels)[0]
+
+
+def bucket_pixels(data: bytes, height: int, width: int, max_pixels: int) -> np.ndarray:
+    """What a bucket of images has of an encoded one: uint8 (height, width, 3)."""
+    image, size = _decoded(data, max_pixels, (height, width))
+    return cover_crop(image, height, width, size)
+
+
+def _decoded(
+    data: bytes, max_pixels: int, cover: tuple[int, int] | None = None
+) -> tuple[Image.Image, tuple[float, float]]:
+    """An image, large enough to cover a height and width, and its size before it was rounded up."""
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
         if image.width * image.height > max_pixels:
             raise BrokenSampleError(f"{image.width}x{image.height} is more than max_pixels = {max_pixels}")
-        if cover and image.format in ("JPEG", "MPO"):
-            height, width = reversed(cover) if _is_turned(image) else cover
-            gap = _REDUCING_GAP / min(image.width / width, image.height / height)
-            image.draft(None, (max(1, round(image.width * gap)), max(1, round(image.height * gap))))
-        return _to_rgb(image)
+        size = _decode_smaller(image, *cover) if cover and image.format in ("JPEG", "MPO") else None
+        rgb = _to_rgb(image)
     except BrokenSampleError:
         raise
     except Exception as error:  # as above
         raise BrokenSampleError(f"undecodable image ({type(error).__name__})") from error
+    return rgb, size or rgb.size
+
+
+def _decode_smaller(image: Image.Image, height: int, width: int) -> tuple[float, float] | None:
+    """Have a JPEG decoded at a fraction of its size; returns the size that it is going to have then."""
+    orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    turned = _is_turned(image)
+    if turned:
+        height, width = width, height
+    shrink = min(image.width / width, image.height / height) / _REDUCING_GAP
+    factor = max((factor for factor in (2, 4, 8) if factor <= shrink), default=1)
+    rest = image.width % factor or image.height % factor
+    if factor == 1 or (rest and orientation != 1):  # the rounded side would come to lie on the left or top
+        return None
+    size = image.width / factor, image.height / factor
+    image.draft(None, (image.width // factor, image.height // factor))
+    return (size[1], size[0]) if turned else size
 
 
 def _is_turned(image: Image.Image) -> bool:
-    return image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+    """Whether its size is not the one it is shown with; Pillow itself turns TIFFs."""
+    return image.format != "TIFF" and image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -114,13 +138,20 @@ def _to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
         return None
 
 
-def cover_crop(image: Image.Image, height: int, width: int) -> np.ndarray:
-    """Resize so that the target is covered, and cut the centre out: uint8 (height, width, 3)."""
+def cover_crop(
+    image: Image.Image, height: int, width: int, size: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Resize so that the target is covered, and cut the centre out: uint8 (height, width, 3).
+
+    Args:
+        size: width and height of what is shown, if it ends within the last column and row of the image.
+    """
     if image.size != (width, height):
-        scale = min(image.width / width, image.height / height)
+        full_w, full_h = size or image.size
+        scale = min(full_w / width, full_h / height)
         # rounding must not make the box larger than the image
-        crop_w, crop_h = min(width * scale, image.width), min(height * scale, image.height)
-        left, top = (image.width - crop_w) / 2, (image.height - crop_h) / 2
+        crop_w, crop_h = min(width * scale, full_w), min(height * scale, full_h)
+        left, top = (full_w - crop_w) / 2, (full_h - crop_h) / 2
         box = (left, top, left + crop_w, top + crop_h)
         image = image.resize((width, height), Image.Resampling.BICUBIC, box=box)
     return np.array(image)

@@ -51,8 +51,8 @@ class ImageTextDataModule(LightningDataModule):
         mixture: several data sets with the weights that they are drawn with, in place of `root`.
         shuffle_window: samples that are shuffled together. A data set that is not larger is shuffled as a
             whole, a larger one is read mostly shard by shard.
-        captions: kinds of captions with the weights that they are drawn with, a function of seed, epoch and key
-            (validation takes the weightiest kind); none for the main caption alone.
+        captions: kinds of captions and the weights that they are drawn with, by seed, epoch and key (in
+            validation the weightiest kind is taken); none for the main caption alone.
         caches: directories of cached features or text states (`python -m datamodules cache`).
     """
 

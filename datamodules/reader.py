@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,17 +10,19 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datamodules.bucketing import assign_buckets
-from datamodules.captions import caption_of
-from datamodules.decode import cover_crop, decode_rgb
-from datamodules.index import SampleRow, ShardIndex, read_member
+from datamodules.caching import CachedSamples, caption_name
+from datamodules.captions import CaptionChoice
+from datamodules.decode import bucket_pixels
+from datamodules.index import ShardIndex, read_member
+from datamodules.mixture import JoinedIndex
+from datamodules.open_files import OpenFiles
 from infinity.schedules import Resolution
-from infinity.types import ImageTextBatch
+from infinity.types import ImageTextBatch, TextStates
 
-__all__ = ["BatchReader", "BatchRequest", "LoadedBatch"]
+__all__ = ["BatchReader", "BatchRequest", "LoadedBatch", "to_float"]
 
 _MAX_SUBSTITUTES = 100
-_MAX_OPEN_SHARDS = 64
+_CHUNK = 2**16
 
 
 class BatchRequest(NamedTuple):
@@ -31,101 +31,130 @@ class BatchRequest(NamedTuple):
     aspect_ratio: float
     samples: tuple[int, ...]
     counts: bool = True  # False: of a validation batch that has too few samples for all ranks
+    epoch: int = 0  # captions are drawn by it
 
 
 class LoadedBatch(NamedTuple):
     batch: ImageTextBatch | None  # None if no sample could be read, nor any substitute
     num_read: int  # samples tried
     broken: list[tuple[str, str]]  # (key, cause) of those that failed
+    missing_captions: list[str]  # per sample without the kind of caption that was drawn: that kind
 
 
 class _Loaded(NamedTuple):
     key: str
     caption: str
-    pixels: np.ndarray  # uint8 (H, W, 3)
+    missing_caption: str | None
+    pixels: np.ndarray | None  # uint8 (H, W, 3)
+    features: Tensor | None  # (D, h, w)
+    states: Tensor | None  # (M, E)
 
 
 class BatchReader(Dataset[LoadedBatch]):
     """Reads, decodes and stacks requested batches: what the workers run.
 
     Args:
+        buckets: number of every sample's aspect ratio.
         keep_size: replace a broken sample by the next readable one of the index with the same aspect ratio,
             so that training batches keep their size. Otherwise (validation) it is left out; only a batch of
             which nothing is left gets one such substitute, as a rank can't skip a step.
         max_pixels: larger images are refused before they are decoded.
+        captions: which one of a sample is taken.
+        caches: of "features" and "text"; what they hold comes with the batch.
+        needs_pixels: decode images even if their features are cached.
     """
 
     def __init__(
-        self, index: ShardIndex, resolution: Resolution, *, keep_size: bool, max_pixels: int
+        self,
+        index: ShardIndex | JoinedIndex,
+        buckets: np.ndarray,
+        resolution: Resolution,
+        *,
+        keep_size: bool,
+        max_pixels: int,
+        captions: CaptionChoice,
+        caches: Mapping[str, CachedSamples],
+        needs_pixels: bool = True,
     ) -> None:
         self.index = index
+        self.buckets = buckets
         self.resolution = resolution
         self.keep_size = keep_size
         self.max_pixels = max_pixels
-        self._candidates: dict[float, np.ndarray] = {}  # numbers of all samples, by aspect ratio
-        self._descriptors: OrderedDict[int, int] = OrderedDict()  # of open shards, by number
-
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_candidates": {}, "_descriptors": OrderedDict()}
+        self.captions = captions
+        self.caches = caches
+        self.needs_pixels = needs_pixels or "features" not in caches
+        self._files = OpenFiles()
 
     def __getitem__(self, request: BatchRequest) -> LoadedBatch:
         broken: list[tuple[str, str]] = []
         samples = []
         for number in request.samples:
-            sample = self._load(self.index[number], request.aspect_ratio, broken)
+            sample = self._load(number, request, broken)
             if sample is None and self.keep_size:
-                sample = self._substitute(number, request.aspect_ratio, broken)
+                sample = self._substitute(number, request, broken)
             if sample is not None:
                 samples.append(sample)
         counts = request.counts and bool(samples)
-        if not samples and (substitute := self._substitute(request.samples[0], request.aspect_ratio, broken)):
+        if not samples and (substitute := self._substitute(request.samples[0], request, broken)):
             samples.append(substitute)
-        if not samples:
-            return LoadedBatch(None, len(broken), broken)
-        keys, captions, pixels = (list(column) for column in zip(*samples, strict=True))
-        batch = ImageTextBatch(_to_float(pixels), captions, keys, request.aspect_ratio, counts)
-        return LoadedBatch(batch, len(samples) + len(broken), broken)
+        missing = [sample.missing_caption for sample in samples if sample.missing_caption]
+        batch = _stacked(samples, request.aspect_ratio, counts) if samples else None
+        return LoadedBatch(batch, len(samples) + len(broken), broken, missing)
 
-    def _load(self, row: SampleRow, aspect_ratio: float, broken: list[tuple[str, str]]) -> _Loaded | None:
-        height, width = self.resolution.image_size(aspect_ratio)
+    def _load(self, number: int, request: BatchRequest, broken: list[tuple[str, str]]) -> _Loaded | None:
+        row = self.index[number]
+        path = self.index.shard_path(row.shard)
+        pixels = features = states = None
         try:
-            descriptor = self._descriptor(row.shard)
-            data = read_member(descriptor, row.image)
-            image = decode_rgb(data or b"", self.max_pixels)
-            caption = caption_of(read_member(descriptor, row.text), read_member(descriptor, row.meta))
-            return _Loaded(row.key, caption, cover_crop(image, height, width))
+            file = self._files.descriptor(path)
+            chosen = self.captions(
+                read_member(file, row.text), read_member(file, row.meta), row.key, request.epoch
+            )
+            if self.needs_pixels:
+                size = self.resolution.image_size(request.aspect_ratio)
+                pixels = bucket_pixels(read_member(file, row.image) or b"", *size, self.max_pixels)
+            if "features" in self.caches:
+                features = self.caches["features"].tensor(number, "features")
+            if "text" in self.caches:
+                states = self.caches["text"].tensor(number, caption_name(chosen.text))
+            return _Loaded(row.key, *chosen, pixels, features, states)
         except (ValueError, OSError) as error:  # BrokenSampleError is a ValueError
-            broken.append((row.key, f"{error} in {self.index.shard_path(row.shard)}"))
+            broken.append((row.key, f"{error} in {path}"))
             return None
 
-    def _substitute(self, number: int, aspect_ratio: float, broken: list[tuple[str, str]]) -> _Loaded | None:
-        candidates = self._samples_of(aspect_ratio)
-        first = np.searchsorted(candidates, number, side="right")
-        following = np.concatenate([candidates[first:], candidates[:first]])
-        for candidate in following[following != number][:_MAX_SUBSTITUTES].tolist():
-            sample = self._load(self.index[candidate], aspect_ratio, broken)
+    def _substitute(
+        self, number: int, request: BatchRequest, broken: list[tuple[str, str]]
+    ) -> _Loaded | None:
+        for tried, other in enumerate(self._others_of_bucket(number)):
+            if tried == _MAX_SUBSTITUTES:
+                break
+            sample = self._load(other, request, broken)
             if sample is not None:
                 return sample
         return None
 
-    def _samples_of(self, aspect_ratio: float) -> np.ndarray:
-        """Numbers of the samples in one bucket, ascending."""
-        if aspect_ratio not in self._candidates:
-            ratios = self.resolution.aspect_ratios
-            buckets = assign_buckets(self.index.widths, self.index.heights, ratios)
-            self._candidates[aspect_ratio] = np.flatnonzero(buckets == ratios.index(aspect_ratio))
-        return self._candidates[aspect_ratio]
-
-    def _descriptor(self, shard: int) -> int:
-        if shard not in self._descriptors:
-            if len(self._descriptors) == _MAX_OPEN_SHARDS:
-                os.close(self._descriptors.popitem(last=False)[1])
-            self._descriptors[shard] = os.open(self.index.shard_path(shard), os.O_RDONLY)
-        self._descriptors.move_to_end(shard)
-        return self._descriptors[shard]
+    def _others_of_bucket(self, number: int) -> Iterator[int]:
+        """The samples that follow one in the index and have its aspect ratio, then those before it."""
+        for start, stop in ((number + 1, len(self.buckets)), (0, number)):
+            for low in range(start, stop, _CHUNK):
+                chunk = self.buckets[low : min(low + _CHUNK, stop)]
+                yield from (low + np.flatnonzero(chunk == self.buckets[number])).tolist()
 
 
-def _to_float(pixels: Sequence[np.ndarray]) -> Tensor:
-    """uint8 (H, W, 3) arrays of one size to float (B, 3, H, W) in [-1, 1]."""
-    stacked = torch.from_numpy(np.stack(pixels))
-    return stacked.permute(0, 3, 1, 2).contiguous().float().div_(127.5).sub_(1.0)
+def _stacked(samples: Sequence[_Loaded], aspect_ratio: float, counts: bool) -> ImageTextBatch:
+    keys, captions, _, pixels, features, states = (list(column) for column in zip(*samples, strict=True))
+    return ImageTextBatch(
+        None if pixels[0] is None else to_float(torch.from_numpy(np.stack(pixels))),
+        captions,
+        keys,
+        aspect_ratio,
+        counts,
+        None if features[0] is None else torch.stack(features),
+        None if states[0] is None else TextStates.padded(states),
+    )
+
+
+def to_float(pixels_BHW3: Tensor) -> Tensor:
+    """uint8 images to float (B, 3, H, W) in [-1, 1]."""
+    return pixels_BHW3.permute(0, 3, 1, 2).contiguous().float().div_(127.5).sub_(1.0)

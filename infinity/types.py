@@ -17,10 +17,12 @@ H W  height and width: of images, or of the latent grid
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 __all__ = ["ImageTextBatch", "LossTerms", "MultiScaleCodes", "QuantizerOutput", "TextStates"]
 
@@ -33,6 +35,14 @@ class TextStates(NamedTuple):
 
     def to(self, device: torch.device | str) -> TextStates:
         return TextStates(self.states_BME.to(device), self.mask_BM.to(device))
+
+    @classmethod
+    def padded(cls, states: Sequence[Tensor]) -> TextStates:
+        """Put the states (M, E) of captions, each of its own length, together."""
+        states_BME = pad_sequence(list(states), batch_first=True)
+        device = states_BME.device
+        lengths_B = torch.tensor([len(state) for state in states], device=device)
+        return cls(states_BME, torch.arange(states_BME.shape[1], device=device) < lengths_B[:, None])
 
 
 class QuantizerOutput(NamedTuple):
@@ -54,11 +64,13 @@ class MultiScaleCodes(NamedTuple):
 class ImageTextBatch(NamedTuple):
     """One training batch: images of one aspect ratio and their captions."""
 
-    images_B3HW: Tensor  # float in [-1, 1], RGB
+    images_B3HW: Tensor | None  # float in [-1, 1], RGB; None if features are given instead
     captions: list[str]
     keys: list[str]  # names of the samples, unique in the data set
     aspect_ratio: float  # height / width bucket, one of Resolution.aspect_ratios
     counts: bool = True  # False: it only keeps this rank in step with others; nothing is measured on it
+    features_BDHW: Tensor | None = None  # of the tokenizer's encoder, if a cache has them
+    text: TextStates | None = None  # of the captions, in any float type, if a cache has them
 
     @property
     def weight(self) -> int:

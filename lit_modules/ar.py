@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from datamodules.caching import check_encoders, vae_fingerprint
 from infinity.checkpoints.io import load_infinity, load_vae, weights_sha256
 from infinity.objectives import ARObjectiveConfig, ar_objective
 from infinity.pipeline import InfinityPipeline
@@ -101,7 +102,10 @@ class ARModule(SuiteModule):
         if "encoders" not in self.__dict__:
             vae, text = load_vae(self.vae_directory), build_text_encoder(self.text_config)
             self._check_fit(vae, text.width, text.max_len)
-            encoders = FrozenEncoders(vae, text, self.feature_cache_mib * 2**20)
+            caches = getattr(self.trainer.datamodule, "caches", [])
+            check_encoders(caches, features=vae_fingerprint(self.vae_directory), text=text.fingerprint)
+            idle_text = any(cache.facts.content == "text" for cache in caches)
+            encoders = FrozenEncoders(vae, text, self.feature_cache_mib * 2**20, idle_text=idle_text)
             object.__setattr__(self, "encoders", encoders)  # out of reach of nn.Module
             self._vae_sha256 = weights_sha256(self.vae_directory)
         self.encoders.to(device)
@@ -169,7 +173,7 @@ class ARModule(SuiteModule):
         self.log_terms(split, terms, batch.weight)
 
     def _objective(self, split: Split, batch: ImageTextBatch, generator: Randomness | None) -> LossTerms:
-        text = self.encoders.states(batch.captions, self.device)
+        text = self.encoders.text_states(batch, self.device)
         self._num_text_tokens = text.mask_BM.shape[1]
         return ar_objective(
             self.net,

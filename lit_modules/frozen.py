@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from infinity.text import TextEncoder
 from infinity.types import ImageTextBatch, TextStates
@@ -49,27 +48,40 @@ class FrozenEncoders:
     Args:
         cache_bytes: memory for what the networks compute, so that they see every image and every caption
             once; 0 for none. Samples have to look the same in every epoch.
+        idle_text: batches bring their text states, so that the text encoder stays on the CPU.
     """
 
-    def __init__(self, vae: VAE, text: TextEncoder, cache_bytes: int) -> None:
+    def __init__(self, vae: VAE, text: TextEncoder, cache_bytes: int, *, idle_text: bool = False) -> None:
         self.vae = vae.for_inference()
         self.text = text
         self.cache = TensorCache(cache_bytes)
+        self.idle_text = idle_text
 
     def to(self, device: torch.device) -> FrozenEncoders:
         self.vae.to(device)
-        self.text.to(device)
+        if not self.idle_text:
+            self.text.to(device)
         return self
 
     @torch.no_grad()
     def features(self, split: str, batch: ImageTextBatch) -> Tensor:
-        """Tokenizer features (B, D, H, W), float32; keys name samples within a split."""
+        """Tokenizer features (B, D, H, W), float32, the batch's own if it has some; keys name samples within
+        a split.
+        """
+        if batch.features_BDHW is not None:
+            return batch.features_BDHW
         images_B3HW = batch.images_B3HW
         if not self.cache.budget_bytes:
             return encode_in_parts(self.vae, images_B3HW)
         names = [f"image/{split}/{batch.aspect_ratio}/{key}" for key in batch.keys]
         features = self.cache.get(names, lambda rows: encode_in_parts(self.vae, images_B3HW[rows]))
         return torch.stack([feature.to(images_B3HW.device) for feature in features])
+
+    def text_states(self, batch: ImageTextBatch, device: torch.device) -> TextStates:
+        """States of a batch's captions, float32, the batch's own if it has some."""
+        if batch.text is None:
+            return self.states(batch.captions, device)
+        return TextStates(batch.text.states_BME.to(device, torch.float32), batch.text.mask_BM.to(device))
 
     @torch.no_grad()
     def states(self, captions: list[str], device: torch.device) -> TextStates:
@@ -78,10 +90,7 @@ class FrozenEncoders:
             return self.text.encode(captions).to(device)
         names = [f"text/{caption}" for caption in captions]
         states = self.cache.get(names, lambda rows: self._states([captions[row] for row in rows]))
-        lengths_B = torch.tensor([len(state) for state in states], device=device)
-        states_BME = pad_sequence([state.to(device) for state in states], batch_first=True)
-        mask_BM = torch.arange(states_BME.shape[1], device=device) < lengths_B[:, None]
-        return TextStates(states_BME, mask_BM)
+        return TextStates.padded([state.to(device) for state in states])
 
     def _states(self, captions: list[str]) -> list[Tensor]:
         """States (M, E) of every caption, without padding."""

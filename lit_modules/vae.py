@@ -119,6 +119,10 @@ class VAEModule(SuiteModule):
         return terms
 
     def _images(self, batch: ImageTextBatch) -> Tensor:
+        if batch.images_B3HW is None:
+            raise ValueError(
+                "the tokenizer is trained on images; take the cache of features out of data.caches"
+            )
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return batch.images_B3HW.contiguous(memory_format=layout)
 

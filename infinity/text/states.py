@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from infinity.text.base import TextEncoder
 from infinity.types import TextStates
@@ -30,9 +28,4 @@ class PromptStates:
             states = self.encoder.encode(new)
             for prompt, states_ME, mask_M in zip(new, *states, strict=True):
                 self._rows[prompt] = states_ME[mask_M]
-        rows = [self._rows[prompt] for prompt in prompts]
-        lengths_B = torch.tensor([len(row) for row in rows], device=rows[0].device)
-        states_BME = pad_sequence(rows, batch_first=True)
-        return TextStates(
-            states_BME, torch.arange(states_BME.shape[1], device=rows[0].device) < lengths_B[:, None]
-        )
+        return TextStates.padded([self._rows[prompt] for prompt in prompts])

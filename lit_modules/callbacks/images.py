@@ -47,9 +47,9 @@ class Images(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         if batch_idx == 0:
-            images, captions, keys, *others = batch
             rows = slice(self.num_images)
-            self._batch = ImageTextBatch(images[rows], captions[rows], keys[rows], *others)
+            images = batch.images_B3HW[rows]
+            self._batch = ImageTextBatch(images, batch.captions[rows], batch.keys[rows], batch.aspect_ratio)
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.sanity_checking or not self.every_n_validations or self._batch is None:
