@@ -58,6 +58,8 @@ def test_a_validation_batch_is_never_empty(root: Path, make_module: MakeModule) 
     batches = list(stream)
     assert len(batches) == CONFIG.num_val
     assert {len(batch.keys) for batch in batches} == {1}
+    seen = [key for batch in batches if batch.counts for key in batch.keys]  # its substitute counts once
+    assert sorted(seen) == [f"val-{k:08d}" for k in range(CONFIG.num_val) if k != 4]
 
 
 def test_too_many_broken_samples_stop_the_run_with_a_summary(root: Path, make_module: MakeModule) -> None:
@@ -96,7 +98,7 @@ def test_a_sample_whose_pixels_cannot_be_cropped_is_a_broken_one(
     def fail(*args: object) -> None:
         raise ValueError("box offset can't be negative")
 
-    monkeypatch.setattr("datamodules.reader.cover_crop", fail)
+    monkeypatch.setattr("datamodules.reader.bucket_pixels", fail)
     with pytest.raises(BrokenDataError, match="box offset can't be negative in"):
         list(make_module(max_bad_fraction=1.0).train_dataloader())
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -27,9 +29,13 @@ def test_workers_and_prefetching_do_not_change_the_order(
 
 
 @pytest.mark.parametrize("num_ranks", [2, 4])
-def test_ranks_share_the_sequence_of_global_batches(make_module: MakeModule, num_ranks: int) -> None:
-    alone = global_keys(make_module, 1, 30, batch_size=8)
-    assert global_keys(make_module, num_ranks, 30, batch_size=8 // num_ranks) == alone
+@pytest.mark.parametrize("shuffle_window", [10**6, 40])
+def test_ranks_share_the_sequence_of_global_batches(
+    make_module: MakeModule, num_ranks: int, shuffle_window: int
+) -> None:
+    windowed = partial(make_module, shuffle_window=shuffle_window)
+    alone = global_keys(windowed, 1, 30, batch_size=8)
+    assert global_keys(windowed, num_ranks, 30, batch_size=8 // num_ranks) == alone
 
 
 def test_ranks_see_the_same_bucket_at_every_step(make_module: MakeModule) -> None:
@@ -81,8 +87,16 @@ def test_a_resumed_run_reads_what_a_straight_one_does(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seed": 3}, "seed = 0, this run has 3"),
-        ({"batch_size": 5}, "global_batch_size = 4, this run has 5"),
+        ({"seed": 3}, "has seed = 0, this run has 3, so it can't go on exactly; set it back, or start anew"),
+        ({"shuffle_window": 99}, r"has shuffle_window = 262144, this run has 99, so .*; set it back, or"),
+        (
+            {"batch_size": 5},
+            r"has global_batch_size = 4, this run has 5, .*; set data.batch_size to 4 on 1 r",
+        ),
+        (
+            {"batch_size": 5, "seed": 3},
+            r"has global_batch_size = 4, this run has 5; seed = 0, this run has 3, so .*; set them back, or",
+        ),
     ],
 )
 def test_a_checkpoint_of_another_order_is_refused(
@@ -94,6 +108,36 @@ def test_a_checkpoint_of_another_order_is_refused(
         module.train_dataloader()
 
 
+def test_a_checkpoint_of_other_ranks_says_which_batch_size_fits(make_module: MakeModule) -> None:
+    module = on_rank(make_module(), 0, 2)
+    module.load_state_dict(make_module().state_dict())
+    with pytest.raises(
+        ValueError, match="set data.batch_size to 2 on 2 ranks, or start anew from the weights"
+    ):
+        module.train_dataloader()
+
+
+def test_a_checkpoint_of_an_older_order_is_refused(make_module: MakeModule) -> None:
+    module, state = make_module(), make_module().state_dict()
+    del state["order_version"], state["shuffle_window"], state["samples_per_epoch"]
+    module.load_state_dict(state)
+    with pytest.raises(
+        ValueError, match=r"order_version = None, this run has 2.*; go on with the version of"
+    ):
+        module.train_dataloader()
+
+
+def test_a_checkpoint_may_be_read_after_the_loader_is_made(make_module: MakeModule) -> None:
+    straight, first = keys(make_module(), 30), make_module()
+    keys(first, 11)
+    module = make_module()
+    stream = module.train_dataloader()  # as strategies that shard do
+    module.load_state_dict(first.state_dict())
+    assert [batch.keys for batch in islice(stream, 19)] == straight[11:]
+    with pytest.raises(ValueError, match="has seed = 1, this run has 0"):
+        module.load_state_dict(make_module(seed=1).state_dict())
+
+
 def test_a_checkpoint_of_other_data_is_refused(root: Path, make_module: MakeModule) -> None:
     (root / "val").rename(root / "other")
     module = ImageTextDataModule(str(root), RESOLUTION, 4, train_split="other")
@@ -103,10 +147,11 @@ def test_a_checkpoint_of_other_data_is_refused(root: Path, make_module: MakeModu
 
 
 class Recorder(LightningModule):
-    """Remembers the keys it was given; reads the number of steps first, as schedulers do."""
+    """Remembers the keys it was given; may read the number of steps first, as schedulers do."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, reads_steps: bool) -> None:
         super().__init__()
+        self.reads_steps = reads_steps
         self.weight = torch.nn.Parameter(torch.zeros(()))
         self.trained: list[list[str]] = []
         self.validated: list[str] = []
@@ -119,14 +164,15 @@ class Recorder(LightningModule):
         self.validated += batch.keys
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        assert self.trainer.estimated_stepping_batches
+        if self.reads_steps:  # then Lightning drops the state of loaders that have one (its issue 20550)
+            assert self.trainer.estimated_stepping_batches
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_trainer_resumes_mid_epoch_exactly(make_module: MakeModule, tmp_path: Path) -> None:
-    def fit(max_steps: int, checkpoint: Path | None = None) -> Recorder:
-        model = Recorder()
+    def fit(max_steps: int, checkpoint: Path | None = None, *, reads_steps: bool = True) -> Recorder:
+        model = Recorder(reads_steps=reads_steps)
         trainer = Trainer(
             max_steps=max_steps,
             accelerator="cpu",
@@ -140,16 +186,16 @@ def test_a_trainer_resumes_mid_epoch_exactly(make_module: MakeModule, tmp_path: 
         return model
 
     per_epoch = len(make_module().train_dataloader())
-    straight = fit(2 * per_epoch + 5)
-    assert straight.trained == keys(make_module(), 2 * per_epoch + 5)
+    straight = keys(make_module(), 2 * per_epoch + 5)
     stopped = fit(per_epoch + 3)
-    resumed = fit(2 * per_epoch + 5, tmp_path / f"{per_epoch + 3}.ckpt")
-    assert stopped.trained + resumed.trained == straight.trained
-    assert len(resumed.validated) == CONFIG.num_val  # once, at the end of the second epoch
+    assert stopped.trained == straight[: per_epoch + 3]
+    for reads_steps in (True, False):
+        resumed = fit(2 * per_epoch + 5, tmp_path / f"{per_epoch + 3}.ckpt", reads_steps=reads_steps)
+        assert resumed.trained == straight[per_epoch + 3 :]
+        assert len(resumed.validated) == CONFIG.num_val  # once, at the end of the second epoch
 
 
-@pytest.mark.parametrize("num_ranks", [1, 2, 3])
-@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize(("num_ranks", "num_workers"), [(1, 0), (1, 2), (2, 2), (3, 0), (10, 0), (30, 0)])
 def test_validation_covers_every_sample_once(
     make_module: MakeModule, num_ranks: int, num_workers: int
 ) -> None:
@@ -161,5 +207,10 @@ def test_validation_covers_every_sample_once(
     for _ in range(2):
         batches = [list(stream) for stream in streams]
         assert {len(own) for own in batches} == {len(streams[0])}
-        seen = [key for own in batches for batch in own for key in batch.keys]
+        for step in zip(*batches, strict=True):
+            assert len({batch.images_B3HW.shape[1:] for batch in step}) == 1
+            assert step[0].counts
+        assert all(batch.counts for own in batches for batch in own) == (num_ranks < 10)
+        seen = [key for own in batches for batch in own if batch.counts for key in batch.keys]
         assert sorted(seen) == [f"val-{k:08d}" for k in range(CONFIG.num_val)]
+        assert sum(batch.weight for own in batches for batch in own) == CONFIG.num_val
