@@ -8,6 +8,7 @@ import signal
 import sys
 import warnings
 from argparse import ArgumentError
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from lit_modules.ar import ARModule
 from lit_modules.base import SuiteModule
 from lit_modules.callbacks import EMA, Checkpoints, Export, Images, ProgressLine, Throughput
 from lit_modules.checkpoint_files import saved_config, starting_point
+from lit_modules.config_files import NamingParser, SaveConfig
 from lit_modules.metrics_log import MetricsLog
 from lit_modules.sharding import is_sharded
 from lit_modules.vae import VAEModule
@@ -85,6 +87,8 @@ class SuiteCLI(LightningCLI):
         config = self.config[self.subcommand]
         _check_trainer(config.trainer)
         run = Path(config.trainer.default_root_dir)
+        if self.subcommand == "fit":
+            _check_room(run)
         self.start = starting_point(self.subcommand, run, config.ckpt_path)
         config.ckpt_path = str(self.start) if self.start else None
         self.saved = saved_config(self.start) if self.start else None
@@ -105,6 +109,8 @@ class SuiteCLI(LightningCLI):
             run = config.default_root_dir
             loggers = [TensorBoardLogger(run, name="", version=""), MetricsLog(run)]
             kwargs["logger"] = loggers if fitting else False
+        if fitting and self.config.fit.checkpoints.monitor not in ("", "val/loss"):
+            kwargs["num_sanity_val_steps"] = config.num_sanity_val_steps or 1  # tells whether it is logged
         if fitting and not config.fast_dev_run:
             kwargs["callbacks"] = [*(config.callbacks or []), Throughput(), Export()]
         return super().instantiate_trainer(**kwargs)
@@ -121,6 +127,8 @@ def train(model: str, argv: list[str], cli_class: type[SuiteCLI] = SuiteCLI) -> 
         auto_configure_optimizers=False,
         load_from_checkpoint_support=False,
         parser_kwargs={"prog": f"python -m lit_modules {model}", **_PARSER, **subparsers},
+        parser_class=NamingParser,
+        save_config_callback=SaveConfig,
         save_config_kwargs={"overwrite": True},
         trainer_defaults={
             "log_every_n_steps": 10,
@@ -162,8 +170,6 @@ def _check_trainer(trainer: Any) -> None:
         raise ValueError(
             "trainer.default_root_dir names the directory of the run; set it, e.g. to runs/vae/try1"
         )
-    if blocking := [path for path in (Path(run), *Path(run).parents) if path.is_file()]:
-        raise ValueError(f"trainer.default_root_dir {run} can't be a directory: {blocking[0]} is a file")
     for name in ("accumulate_grad_batches", "log_every_n_steps", "val_check_interval"):
         if trainer[name] == 0:
             raise ValueError(f"trainer.{name} must be at least 1, got 0")
@@ -172,10 +178,25 @@ def _check_trainer(trainer: Any) -> None:
             f"trainer.strategy {trainer.strategy} wraps whole modules, which these can't bear; "
             "use lightning.pytorch.strategies.ModelParallelStrategy, which shards the transformer"
         )
+    if str(trainer.precision).startswith("transformer-engine") and not find_spec("transformer_engine"):
+        raise ValueError(
+            f"trainer.precision {trainer.precision} needs the package transformer-engine, and a GPU that "
+            "multiplies in 8 bits; install it, or use bf16-mixed"
+        )
     if str(trainer.precision).startswith("16"):
         raise ValueError(
             f"trainer.precision {trainer.precision} needs scaled losses, which gradient clipping by groups "
             "doesn't undo here; use bf16-mixed or 32-true"
+        )
+
+
+def _check_room(run: Path) -> None:
+    """Refuse a run whose folders can't be made, before anything is trained that couldn't be kept."""
+    folders = (*reversed(run.parents), run, *(run / name for name in ("checkpoints", "images", "export")))
+    if blocking := [path for path in folders if path.exists() and not path.is_dir()]:
+        raise ValueError(
+            f"{blocking[0]} is a file, where trainer.default_root_dir {run} needs a folder; move it away, or "
+            "choose another --trainer.default_root_dir"
         )
 
 

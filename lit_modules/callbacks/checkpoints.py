@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,15 @@ class Checkpoints(Checkpoint):
             self._save_last(trainer)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.state.fn != "fit" or trainer.sanity_checking or not self.monitor:
+        if trainer.state.fn != "fit" or not self.monitor:
             return
         if self.monitor not in trainer.callback_metrics:
-            logged = ", ".join(sorted(name for name in trainer.callback_metrics if name.startswith("val/")))
-            raise ValueError(f"checkpoints.monitor {self.monitor} is not logged; validation logs {logged}")
+            logged = sorted(name for name in trainer.callback_metrics if name.startswith("val/"))
+            near = get_close_matches(self.monitor, logged, cutoff=0.8)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"validation logs {', '.join(logged)}"
+            raise ValueError(f"checkpoints.monitor {self.monitor} is not logged; {hint}")
+        if trainer.sanity_checking:
+            return
         value = trainer.callback_metrics[self.monitor].item()
         if value < self.best:
             self.best = value

@@ -50,7 +50,8 @@ class ProgressLine(ProgressBar):
         self._show(self._line(trainer, pl_module))
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: SuiteModule) -> None:
-        self._show(f"step {pl_module.num_steps}: validating")
+        if not trainer.sanity_checking:
+            self._show(f"step {pl_module.num_steps}: validating")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: SuiteModule) -> None:
         if not trainer.sanity_checking and "val" in pl_module.last_losses:

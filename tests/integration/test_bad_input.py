@@ -130,6 +130,7 @@ def test_evaluating_without_a_checkpoint_is_refused(failing) -> None:
 def test_what_lightning_offers_and_cannot_work_is_told_with_what_does(failing) -> None:
     assert "ModelParallelStrategy" in failing("vae", "--trainer.strategy=fsdp")
     assert "use bf16-mixed or 32-true" in failing("vae", "--trainer.precision=16-mixed")
+    assert "needs the package transformer-engine" in failing("vae", "--trainer.precision=transformer-engine")
 
 
 def test_what_would_stop_the_first_step_is_refused_before(failing) -> None:
@@ -142,6 +143,12 @@ def test_a_run_where_a_file_is_in_the_way_is_told_with_the_file(failing, tmp_pat
     notes = write_yaml(tmp_path / "notes", "")
     for run in (notes, notes / "run"):
         assert f"{notes} is a file" in failing("vae", f"--trainer.default_root_dir={run}")
+    for name in ("checkpoints", "images", "export"):
+        blocking = tmp_path / f"blocked_by_{name}" / name
+        blocking.parent.mkdir()
+        blocking.touch()
+        said = failing("vae", f"--trainer.default_root_dir={blocking.parent}")
+        assert f"{blocking} is a file, where trainer.default_root_dir" in said
 
 
 def test_attention_that_a_cpu_cannot_train_is_told_with_the_one_it_can(failing) -> None:
@@ -166,12 +173,14 @@ def test_an_unknown_model_is_told_with_the_known_ones(capsys: pytest.CaptureFixt
 def test_runs_and_checkpoints_are_not_mixed_up(failing, tmp_path: Path, datasets: Path) -> None:
     config = write_yaml(tmp_path / "vae.yaml", TINY_VAE)
     fit("vae", f"--config={config}", *short(2, tmp_path / "run", datasets / "shapesworld_basic"))
+    kept = (tmp_path / "run/config.yaml").read_text()
     assert "--ckpt_path last" in failing("vae")
     said = failing("vae", "--ckpt_path=last", "--model.vae.num_res_blocks=2", "--model.optimizer.lr=1")
     assert "model.vae.num_res_blocks is 1 there and 2 here" in said
     assert "model.optimizer.lr is 0.001 there and 1.0 here" in said
     said = failing("vae", "--ckpt_path=last", "--data.batch_size=2")
     assert "global_batch_size = 4, this run has 2" in said
+    assert (tmp_path / "run/config.yaml").read_text() == kept, "the configuration of what was trained"
     assert "no checkpoint at" in failing("vae", f"--ckpt_path={tmp_path / 'other.ckpt'}")
 
 
@@ -194,3 +203,27 @@ def test_checkpoints_that_cannot_be_gone_on_from_are_told_with_why(
     assert "ModelParallelStrategy" in failing("vae", *fresh)
     last.write_bytes(content[:-1000])
     assert "can't read" in failing("vae", "--ckpt_path=last")
+
+@pytest.mark.parametrize(
+    ("monitor", "hint"), [("val/los", "did you mean val/loss?"), ("recon", "validation logs val/")]
+)
+def test_a_monitor_that_nobody_logs_is_told_before_training(failing, monitor: str, hint: str) -> None:
+    said = failing("vae", f"--checkpoints.monitor={monitor}", "--checkpoints.every_n_steps=1")
+    assert f"checkpoints.monitor {monitor} is not logged; {hint}" in said
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("model: {vae: [", "Problems parsing config"),
+        ("model: {vae: {base_channels: many}}", "model.vae.base_channels"),
+        ("model: {vae: {base_channels: '${absent.key}'}}", "absent"),
+        ("- a", "Unexpected config: - a"),
+    ],
+)
+def test_a_mistake_in_a_config_file_is_told_with_the_file(
+    failing, tmp_path: Path, content: str, reason: str
+) -> None:
+    said = failing("vae", config=content)
+    assert f"error: in {tmp_path / 'extra.yaml'}: " in said
+    assert reason in said

@@ -119,12 +119,11 @@ def test_a_failed_export_loses_no_training_and_is_made_up_for_by_calling_again(
 ) -> None:
     config, run = write_yaml(tmp_path / "vae.yaml", TINY_VAE), tmp_path / "run"
     arguments = [f"--config={config}", *short(2, run, datasets / "shapesworld_basic"), "--ema.decay=0.5"]
-    run.mkdir()
-    (run / "export").write_text("in the way")
+    (run / "export/config.json").mkdir(parents=True)
     assert main(["vae", "fit", *arguments]) == 1
     assert str(run / "export") in capsys.readouterr().err.splitlines()[-1]
     assert checkpoint(run)["global_step"] == 2
-    (run / "export").unlink()
+    (run / "export/config.json").rmdir()
     fit("vae", *arguments, "--ckpt_path=last")
     (averages,) = (state["averages"] for name, state in checkpoint(run)["callbacks"].items() if "EMA" in name)
     for name, weight in load_vae(run / "export").named_parameters():
