@@ -14,7 +14,8 @@ from tests.parity.recordings import MANIFEST, Recordings
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
-_DEFAULTS = (_ROOT.parent / "shared" / "fixtures", _ROOT / "tests" / "assets")
+ASSETS = _ROOT / "tests" / "assets"  # the small recordings that come with the repository
+_DEFAULTS = (_ROOT.parent / "shared" / "fixtures", ASSETS)
 _GIVEN = pytest.StashKey[Path]()
 
 

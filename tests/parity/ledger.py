@@ -17,7 +17,7 @@ class Entry(NamedTuple):
     tensor: str
     difference: float
     limit: float
-    unit: str  # "absolute", "relative" to the largest value, "unequal" values, or why there is none
+    unit: str  # "absolute", "relative" to the largest value, or "unequal" values
 
     @property
     def passed(self) -> bool:
@@ -100,12 +100,6 @@ class Ledger:
     def count(self, what: str, wrong: Tensor) -> None:
         """Note how many values of something are wrong."""
         self._note(what, wrong.sum().item(), 0, "unequal")
-
-    def leave(self, name: str, reason: str) -> None:
-        """Note that there is nothing to compare a tensor with."""
-        if name in self:
-            self._unused.discard(self.part.prefix + name)
-            self._note(self.part.prefix + name, 0, 0, f"NOT COMPARED: {reason}")
 
     def settle(self) -> None:
         """Fail on differences beyond their limits and on tensors that nothing was done with."""

@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tests.parity import test_coverage, test_sampling, test_self_correction
+from tests.parity.folder import ASSETS
 from tests.parity.ledger import Ledger
 from tests.parity.recordings import Part, Recordings
 
@@ -91,6 +93,28 @@ def test_an_unequal_value_or_another_shape_fails(tmp_path: Path) -> None:
         ledger.settle()
     with pytest.raises(AssertionError, match=r"w is \(2,\), ours is \(1, 2\)"):
         ledger.equal("w", torch.tensor([[1, 0]]))
+
+
+def test_a_manifest_without_files_fails(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"files": {}}')
+    with pytest.raises(AssertionError, match="lists no files: nothing is compared"):
+        test_coverage.test_the_manifest_lists_files(Recordings(tmp_path))
+
+
+def test_an_image_without_its_tokenizer_fails(tmp_path: Path) -> None:
+    ledger = case(tmp_path, image_uint8_bgr=torch.zeros(1))
+    ledger.meta = {"config": {"vae": "vae_of_nobody"}}
+    with pytest.raises(AssertionError, match="no manifest lists the tokenizer vae_of_nobody"):
+        test_sampling.compare_images(ledger, torch.zeros(1))
+
+
+def test_self_correction_needs_no_more_than_its_tensors(tmp_path: Path) -> None:
+    (tmp_path / "bsc.safetensors").write_bytes((ASSETS / "bsc.safetensors").read_bytes())
+    (tmp_path / "manifest.json").write_text('{"files": {"bsc.safetensors": {}}}')
+    recordings = Recordings(tmp_path)
+    assert len(recordings.parts) > 3
+    for part in recordings.parts:
+        test_self_correction.test_inputs_and_labels_match(Ledger(recordings, part))
 
 
 def test_a_part_is_named_by_its_file_and_prefix() -> None:
