@@ -204,6 +204,7 @@ def test_checkpoints_that_cannot_be_gone_on_from_are_told_with_why(
     last.write_bytes(content[:-1000])
     assert "can't read" in failing("vae", "--ckpt_path=last")
 
+
 @pytest.mark.parametrize(
     ("monitor", "hint"), [("val/los", "did you mean val/loss?"), ("recon", "validation logs val/")]
 )
