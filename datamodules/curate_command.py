@@ -1,0 +1,170 @@
+"""``python -m datamodules curate IN OUT``: filter a data set; OUT is an index over the same shards."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+from rich.console import Console
+from rich.table import Table
+
+from datamodules.command_line import command_parser
+from datamodules.curation import (
+    STEPS,
+    CuratedSplit,
+    StepReport,
+    check_complete,
+    curate_split,
+    load_chain,
+    plan_split,
+)
+from datamodules.index import ShardIndex
+from datamodules.packing import Progress
+from datamodules.shards import write_atomic
+from datamodules.splits import dataset_splits, write_subset
+
+__all__ = ["parser", "run"]
+
+_VERSION = 1
+
+
+def parser() -> ArgumentParser:
+    """IN, OUT and the chain."""
+    made = command_parser(
+        "curate",
+        "Filter a data set by a chain of steps. No shard is rewritten: OUT holds an index over those of IN.",
+        "curate data/mine data/clean --config configs/data/curate.yaml",
+    )
+    made.add_argument("source", type=str, nargs="?", help="IN: data set directory")
+    made.add_argument("out", type=str, nargs="?", help="OUT: directory to write; it keeps the scores too")
+    made.add_argument(
+        "--config", type=str, default="configs/data/curate.yaml", help="YAML file with the steps"
+    )
+    made.add_argument("--splits", type=list[str], help="the splits to filter; all if not given")
+    made.add_argument(
+        "--dry_run", "--dry-run", action="store_true", help="say what is to be done, do nothing"
+    )
+    made.add_argument("--list", action="store_true", help="list all steps with what each needs")
+    return made
+
+
+def run(options: Namespace, progress: Progress) -> str:
+    """Filter every split; returns a table of what each step did."""
+    if options.list:
+        return _list()
+    if not options.source or not options.out:
+        raise ValueError("name the data set to filter and the directory to write: curate IN OUT")
+    source, out = Path(options.source), Path(options.out)
+    steps = load_chain(Path(options.config))
+    check_complete(steps)
+    splits = _chosen(dataset_splits(source), options.splits)
+    order = sorted(splits, key=lambda name: name == "train")  # last: it is to have nothing of the others
+    done: dict[str, CuratedSplit] = {}
+    if options.dry_run:
+        for name in order:
+            done[name] = plan_split(splits[name], steps, out / name, tuple(done.values()))
+        return _table({name: done[name].reports for name in splits}, dry=True)
+    _begin(source, out)
+    for name in order:
+        splits[name].verify()
+        (out / name / "index.json").unlink(missing_ok=True)  # a killed run leaves none that looks finished
+        done[name] = curate_split(
+            splits[name],
+            steps,
+            out / name,
+            tuple(done.values()),
+            num_workers=options.num_workers,
+            progress=progress,
+        )
+        kept = done[name].kept
+        if kept is None or not len(kept):
+            raise ValueError(f"no sample of {name} passes all steps; {out / name}/dropped.jsonl says why")
+        write_subset(splits[name], kept, out / name)
+    _write_record(source, out, {name: _record_of(done[name]) for name in splits}, complete=True)
+    return _table({name: done[name].reports for name in splits}, dry=False)
+
+
+def _chosen(splits: dict[str, ShardIndex], names: Sequence[str] | None) -> dict[str, ShardIndex]:
+    if unknown := [name for name in names or () if name not in splits]:
+        raise ValueError(f"there is no split {', '.join(unknown)}; there are {', '.join(splits)}")
+    return {name: splits[name] for name in names or splits}
+
+
+def _begin(source: Path, out: Path) -> None:
+    """Refuse a folder that holds anything but a curation of the same data set; mark it as unfinished."""
+    record = out / "curation.json"
+    if record.exists():
+        made_from = json.loads(record.read_text("utf-8"))["source"]
+        if made_from != _relative(source, out):
+            raise ValueError(f"{out} holds a curation of {out / made_from}; choose another directory")
+    elif out.exists() and any(out.iterdir()):
+        raise ValueError(f"{out} is not empty and holds no curation; choose another directory")
+    out.mkdir(parents=True, exist_ok=True)
+    _write_record(source, out, {}, complete=False)
+
+
+def _relative(source: Path, out: Path) -> str:
+    return Path(os.path.relpath(source, out)).as_posix()
+
+
+def _record_of(split: CuratedSplit) -> dict[str, Any]:
+    return {
+        "source_fingerprint": split.index.fingerprint,
+        "fingerprint": ShardIndex.load(split.out).fingerprint,
+        "num_in": len(split.index),
+        "num_out": split.reports[-1].num_out,
+        "steps": [report._asdict() for report in split.reports],
+    }
+
+
+def _write_record(source: Path, out: Path, splits: Mapping[str, Any], *, complete: bool) -> None:
+    record = {
+        "version": _VERSION,
+        "source": _relative(source, out),
+        "complete": complete,
+        "splits": splits,
+    }
+    write_atomic(out / "curation.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def _list() -> str:
+    table = Table("step", "drops by", "settings (default)", "needs")
+    for name, step in sorted(STEPS.items()):
+        plain = step()
+        settings = ", ".join(f"{key} ({_short(value)})" for key, value in plain.settings().items())
+        needs = [*plain.packages, *(f"{setting}: {source}" for setting, source in plain.weights.items())]
+        table.add_row(name, step.score_is, settings, "\n".join(needs) or "nothing")
+    return _drawn(table)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value[:3])) + (", ..." if len(value) > 3 else "")
+    return "none" if value in (None, "") else str(value)
+
+
+def _table(reports: Mapping[str, Sequence[StepReport]], *, dry: bool) -> str:
+    table = Table(title="What would be done" if dry else None)
+    for column in ("split", "step", "bounds"):
+        table.add_column(column)
+    for column in ("in", "to score" if dry else "scored now", "dropped", "unreadable", "out"):
+        table.add_column(column, justify="right")
+    for split, steps in reports.items():
+        for step in steps:
+            counts = (step.num_in, step.num_scored, step.num_dropped, step.num_broken, step.num_out)
+            table.add_row(
+                split, step.step, step.bounds, *("?" if count is None else str(count) for count in counts)
+            )
+        table.add_section()
+    return _drawn(table)
+
+
+def _drawn(table: Table) -> str:
+    console = Console(file=io.StringIO(), width=max(Console().width, 100))
+    console.print(table)
+    return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
