@@ -15,7 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 __all__ = ["main"]
 
 _COMMANDS = {  # arguments of an example, what it does
-    "prepare": ("shapesworld data/full --tier full", "render or fetch a data set that needs nothing of yours"),
+    "prepare": (
+        "shapesworld data/full --tier full",
+        "render or fetch a data set, with nothing of yours",
+    ),
     "pack": ("pictures data/mine", "pack your folder or table of images and captions; index your shards"),
     "index": ("data/cc3m", "index existing WebDataset / img2dataset shards where they lie"),
     "stats": ("data/mine", "sizes, aspect ratios, crop loss, captions and duplicates of a data set"),

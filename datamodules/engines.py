@@ -1,4 +1,4 @@
-"""Where a list of jobs is run: in this process, in processes of this machine, or (`ray_packing`) on a cluster."""
+"""Where jobs are run: in this process, in processes of this machine, or (`ray_packing`) on a cluster."""
 
 from __future__ import annotations
 

@@ -5,8 +5,10 @@ A shard appears under its name only when it is complete: an interrupted run goes
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -118,8 +120,6 @@ def left_out_of(directory: Path) -> list[str]:
 
 def write_shard(job: ShardJob) -> int:
     """Write a shard, unless another process did; returns how many samples were tried."""
-    from webdataset.writer import TarWriter  # here, as it imports torch: other commands needn't wait for that
-
     path, source, indices = job
     if path.exists():
         return len(indices)
@@ -135,20 +135,13 @@ def write_shard(job: ShardJob) -> int:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            with TarWriter(file, encoder=False, mtime=0, user="", group="") as tar:
+            with tarfile.open(fileobj=file, mode="w") as tar:
                 for sample in samples():
-                    facts = {"key": sample.key, "caption": sample.caption}
-                    facts |= {"width": sample.width, "height": sample.height}
-                    tar.write(
-                        {
-                            "__key__": sample.key,
-                            sample.extension: sample.image,
-                            "txt": sample.caption.encode(),
-                            "json": json.dumps({**sample.metadata, **facts}, ensure_ascii=False).encode(
-                                errors="replace"
-                            ),
-                        }
-                    )
+                    for name, data in _files(sample):
+                        info = tarfile.TarInfo(name)
+                        info.size, info.mode = len(data), 0o444
+                        tar.addfile(info, io.BytesIO(data))
+            file.flush()
             os.fsync(file.fileno())
         stats = {"count": len(indices) - len(left_out), "left_out": left_out}
         write_atomic(path.with_name(f"{path.stem}_stats.json"), json.dumps(stats))
@@ -157,3 +150,15 @@ def write_shard(job: ShardJob) -> int:
         with suppress(FileNotFoundError):
             temporary.unlink()
     return len(indices)
+
+
+def _files(sample: Sample) -> list[tuple[str, bytes]]:
+    """Names and contents of a sample's files, in their order."""
+    facts = {"key": sample.key, "caption": sample.caption, "width": sample.width, "height": sample.height}
+    record = json.dumps({**sample.metadata, **facts}, ensure_ascii=False)
+    files = {
+        "json": record.encode(errors="replace"),
+        sample.extension: sample.image,
+        "txt": sample.caption.encode(),
+    }
+    return [(f"{sample.key}.{extension}", files[extension]) for extension in sorted(files)]

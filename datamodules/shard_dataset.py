@@ -1,0 +1,89 @@
+"""A user's existing shards as a data set: an index that points to where they lie; nothing is rewritten."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from datamodules.engines import Engine
+from datamodules.holdout import check_val_fraction, held_out
+from datamodules.index import ShardIndex, scan_shard
+from datamodules.indexing import Progress, find_shards, index_shards
+from datamodules.packing import begin_dataset, check_left_out, finish_dataset
+from datamodules.storage import file_sizes
+
+__all__ = ["index_user_shards", "tell_shards"]
+
+
+def index_user_shards(
+    place: str, out: Path, val_fraction: float, *, max_left_out: float, engine: Engine, progress: Progress
+) -> dict[str, Any]:
+    """Write the index of every split into `out` and return what ``dataset.json`` says.
+
+    Args:
+        place: folder or URL of shards, or of one subfolder of them per split, or a pattern for shards.
+        val_fraction: share of ``val``; 0 for all in ``train``, or for the splits that the subfolders are.
+    """
+    splits = _splits(place, str(out), val_fraction)
+    description = {
+        "name": Path(place).name,
+        "kind": "shards",
+        "val_fraction": val_fraction,
+        "shards": _fingerprint([shard for shards in splits.values() for shard in shards]),
+    }
+    begun = begin_dataset(out, description)
+    if begun["complete"]:
+        return begun
+    left_out: dict[str, list[str]] = {}
+    counts: dict[str, int] = {}
+    for target, shards in splits.items():
+        parts = {target: None}
+        if val_fraction:
+            parts = {
+                str(out / "train"): lambda key: not held_out(key, val_fraction),
+                str(out / "val"): lambda key: held_out(key, val_fraction),
+            }
+        index_shards(shards, parts, engine=engine, progress=progress)
+        indices = {Path(part).name: ShardIndex.load(part) for part in parts}
+        counts |= {split: len(index) for split, index in indices.items()}
+        first, index = next(iter(indices.items()))  # every part knows all that were left out
+        left_out[first] = [": ".join(item) for item in index.left_out]
+        check_left_out(
+            first, left_out[first], sum(map(len, indices.values())) + len(left_out[first]), max_left_out
+        )
+    return finish_dataset(out, begun, counts, left_out)
+
+
+def tell_shards(place: str, val_fraction: float) -> str:
+    """The splits with their shards, and what is in the first of each; nothing is written."""
+    lines = []
+    for target, shards in _splits(place, "OUT", val_fraction).items():
+        num_bytes = sum(filter(None, file_sizes(shards)))
+        scan = scan_shard(shards[0])
+        split = f"train and val ({val_fraction:.3g} of it)" if val_fraction else Path(target).name
+        lines.append(f"{split}: {len(shards)} shards, {num_bytes / 1e6:.3g} MB")
+        sizes = [f"{w}x{h}" for w, h in zip(scan.widths[:3].tolist(), scan.heights[:3].tolist(), strict=True)]
+        lines.append(f"  {shards[0]} has {len(scan.rows)} samples, the first of {', '.join(sizes)}")
+        if scan.left_out:
+            key, cause = scan.left_out[0]
+            lines.append(f"  {len(scan.left_out)} of its samples are unusable: {key}: {cause}")
+    return "\n".join(lines)
+
+
+def _splits(place: str, out: str, val_fraction: float) -> dict[str, list[str]]:
+    """The shards by the folder of their index."""
+    check_val_fraction(val_fraction)
+    found = find_shards(place, out)
+    if list(found) != [out]:
+        if val_fraction:
+            raise ValueError(f"val_fraction divides one folder of shards, but {place} has one per split")
+        return found
+    return {f"{out}/train": found[out]}
+
+
+def _fingerprint(shards: Sequence[str]) -> str:
+    sizes = zip(shards, file_sizes(shards), strict=True)
+    words = "\n".join(f"{shard.rpartition('/')[2]} {size}" for shard, size in sizes)
+    return hashlib.sha256(words.encode()).hexdigest()[:16]
