@@ -105,8 +105,8 @@ class SampleCache:
     def tensor(self, sample: int, name: str) -> Tensor:
         """One of a sample's tensors, by its number in the index."""
         shard, crc, *place = self.places[sample].item()
-        path = self.directory / f"{shard:05d}.tar"
-        data = read_member(self._files.descriptor(path), Member(*place))
+        path = str(self.directory / f"{shard:05d}.tar")
+        data = read_member(self._files[path], Member(*place))
         if data is None:
             raise BrokenSampleError(f"not in the cache {self.directory}")
         try:

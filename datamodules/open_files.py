@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
-from pathlib import Path
+
+from datamodules.storage import ShardFile, open_file
 
 __all__ = ["OpenFiles"]
 
@@ -12,18 +12,18 @@ _MAX_OPEN = 64
 
 
 class OpenFiles:
-    """Descriptors of the files that were used last. Pickles as an empty one: each process opens its own."""
+    """The files that were used last, by path or URL. Pickles as an empty one: each process opens its own."""
 
     def __init__(self) -> None:
-        self._descriptors: OrderedDict[Path, int] = OrderedDict()
+        self._files: OrderedDict[str, ShardFile] = OrderedDict()
 
     def __reduce__(self) -> tuple[type[OpenFiles], tuple[()]]:
         return OpenFiles, ()
 
-    def descriptor(self, path: Path) -> int:
-        if path not in self._descriptors:
-            if len(self._descriptors) == _MAX_OPEN:
-                os.close(self._descriptors.popitem(last=False)[1])
-            self._descriptors[path] = os.open(path, os.O_RDONLY)
-        self._descriptors.move_to_end(path)
-        return self._descriptors[path]
+    def __getitem__(self, location: str) -> ShardFile:
+        if location not in self._files:
+            if len(self._files) == _MAX_OPEN:
+                self._files.popitem(last=False)[1].close()
+            self._files[location] = open_file(location)
+        self._files.move_to_end(location)
+        return self._files[location]

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from datamodules.caching import CachedSamples, caption_name
 from datamodules.captions import CaptionChoice
 from datamodules.decode import bucket_pixels
-from datamodules.index import ShardIndex, read_member
+from datamodules.index import ShardIndex, read_member, read_sample
 from datamodules.mixture import JoinedIndex
 from datamodules.open_files import OpenFiles
 from infinity.schedules import Resolution
@@ -104,23 +104,24 @@ class BatchReader(Dataset[LoadedBatch]):
 
     def _load(self, number: int, request: BatchRequest, broken: list[tuple[str, str]]) -> _Loaded | None:
         row = self.index[number]
-        path = self.index.shard_path(row.shard)
+        location = self.index.location(row.shard)
         pixels = features = states = None
         try:
-            file = self._files.descriptor(path)
-            chosen = self.captions(
-                read_member(file, row.text), read_member(file, row.meta), row.key, request.epoch
-            )
+            file = self._files[location]
             if self.needs_pixels:
+                image, text, meta = read_sample(file, row)
                 size = self.resolution.image_size(request.aspect_ratio)
-                pixels = bucket_pixels(read_member(file, row.image) or b"", *size, self.max_pixels)
+                pixels = bucket_pixels(image, *size, self.max_pixels)
+            else:
+                text, meta = read_member(file, row.text), read_member(file, row.meta)
+            chosen = self.captions(text, meta, row.key, request.epoch)
             if "features" in self.caches:
                 features = self.caches["features"].tensor(number, "features")
             if "text" in self.caches:
                 states = self.caches["text"].tensor(number, caption_name(chosen.text))
             return _Loaded(row.key, *chosen, pixels, features, states)
         except (ValueError, OSError) as error:  # BrokenSampleError is a ValueError
-            broken.append((row.key, f"{error} in {path}"))
+            broken.append((row.key, f"{error} in {location}"))
             return None
 
     def _substitute(
