@@ -115,13 +115,10 @@ class ShardIndex:
         return int(self.shard_starts[-1])
 
     def __getitem__(self, sample: int) -> SampleRow:
-        rows, number = self._columns["rows"], range(len(self))[sample]
-        *places, header_sum, key_end = rows[number].item()
-        key_start = int(rows["key_end"][number - 1]) if number else 0
-        key = printable(self._columns["keys"][key_start:key_end].tobytes())
+        number = range(len(self))[sample]
+        *places, header_sum, _ = self.rows[number].item()
         shard = int(self.shards_of(number))
-        if not self._unique_keys:
-            key = f"{self._prefixes[shard]}/{key}"
+        key = printable(self._key(number, shard))
         image, text, meta = (Member(places[k] * BLOCK, places[k + 1]) for k in (0, 2, 4))
         width, height = int(self.widths[number]), int(self.heights[number])
         return SampleRow(key, shard, image, text, meta, width, height, header_sum)
@@ -141,11 +138,6 @@ class ShardIndex:
         """(N,) of type `scanning.ROW`: where the files and the key of every sample are."""
         return self._columns["rows"]
 
-    @property
-    def keys(self) -> np.ndarray:
-        """(bytes of all keys,) uint8, side by side."""
-        return self._columns["keys"]
-
     def shards_of(self, samples: np.ndarray | int) -> np.ndarray:
         """The numbers of the shards that some samples are in."""
         return np.searchsorted(self.shard_starts, samples, side="right") - 1
@@ -155,12 +147,8 @@ class ShardIndex:
         shard = int(self.shards_of(samples[0]))
         if shard != self.shards_of(samples[-1]):
             raise ValueError(f"samples {samples[0]} and {samples[-1]} are not of one shard")
-        rows = self._columns["rows"][samples]
-        starts = np.where(samples > 0, self._columns["rows"]["key_end"][samples - 1], 0).tolist()
-        keys = [
-            self._columns["keys"][a:b].tobytes()
-            for a, b in zip(starts, rows["key_end"].tolist(), strict=True)
-        ]
+        rows = self.rows[samples]
+        keys = [self._key(number, shard) for number in samples.tolist()]
         rows["key_end"] = np.cumsum([len(key) for key in keys])
         sizes = self.widths[samples], self.heights[samples]
         return ShardScan(self.location(shard), self.shards[shard].num_bytes, rows, *sizes, b"".join(keys), [])
@@ -248,6 +236,13 @@ class ShardIndex:
         if path.stat().st_size != expected:
             raise ValueError(f"{path.name} has {path.stat().st_size} bytes, expected {expected}")
         return np.memmap(path, dtype, mode="r")
+
+    def _key(self, sample: int, shard: int) -> bytes:
+        ends = self.rows["key_end"]
+        key = self._columns["keys"][int(ends[sample - 1]) if sample else 0 : int(ends[sample])].tobytes()
+        return (
+            key if self._unique_keys else f"{self._prefixes[shard]}/".encode(errors="surrogateescape") + key
+        )
 
     @cached_property
     def _prefixes(self) -> Sequence[str]:

@@ -214,5 +214,5 @@ def _all_differ(file: BinaryIO) -> bool:
 def _chunks(file: BinaryIO) -> Iterator[np.ndarray]:
     file.seek(0)
     yield np.empty(0, np.uint64)
-    while data := file.read(8 * 2**20):
+    while data := file.read(8 * _HASHES_AT_ONCE):
         yield np.frombuffer(data, np.uint64)

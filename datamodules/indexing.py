@@ -19,10 +19,20 @@ import numpy as np
 from braceexpand import braceexpand
 
 from datamodules.engines import Engine, Processes
+from datamodules.holdout import check_val_fraction, held_out
 from datamodules.index import ShardIndex, ShardScan, scan_shard, write_index
 from datamodules.index_files import VERSION
 from datamodules.shards import write_atomic
-from datamodules.storage import cache_folder, file_sizes, folders_in, is_url, join, location_of, sizes_in
+from datamodules.storage import (
+    cache_folder,
+    check_writable,
+    file_sizes,
+    folders_in,
+    is_url,
+    join,
+    location_of,
+    sizes_in,
+)
 
 __all__ = ["Progress", "find_shards", "index_directory", "index_shards", "silent"]
 
@@ -58,8 +68,7 @@ def index_directory(
         source: a local folder or the URL of one, or a pattern for shards: ``data/{00000..00331}.tar``.
         out: where the index goes, if not beside the shards; they are then found by their URL or path.
     """
-    if not 0 <= val_fraction < 1:
-        raise ValueError(f"val_fraction must be in [0, 1), got {val_fraction}")
+    check_val_fraction(val_fraction)
     splits = find_shards(source, out)
     if val_fraction and len(splits) > 1:
         raise ValueError(f"val_fraction divides one folder of shards, but {source} has them in subfolders")
@@ -68,8 +77,8 @@ def index_directory(
         parts: dict[str, Keep | None] = {target: None}
         if val_fraction:
             parts = {
-                join(target, "train"): lambda key: _uniform(key) >= val_fraction,
-                join(target, "val"): lambda key: _uniform(key) < val_fraction,
+                join(target, "train"): lambda key: not held_out(key, val_fraction),
+                join(target, "val"): lambda key: held_out(key, val_fraction),
             }
         index_shards(shards, parts, engine=Processes(num_workers), progress=progress)
         targets += parts
@@ -117,6 +126,8 @@ def index_shards(
     what = f"index {' and '.join(map(_base_name, splits))}"
     progress(what, len(jobs) - len(missing), len(jobs))
     scans.mkdir(parents=True, exist_ok=True)
+    for place in filter(is_url, splits):
+        check_writable(place)
     for _ in engine(_scan, missing):
         progress(what, 1, len(jobs))
     for place, keep in splits.items():
@@ -198,7 +209,3 @@ def _expanded(pattern: str) -> list[str]:
 
 def _base_name(place: str) -> str:
     return place.rstrip("/").rpartition("/")[2] if is_url(place) else os.path.basename(os.path.abspath(place))
-
-
-def _uniform(key: str) -> float:
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64

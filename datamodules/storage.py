@@ -20,6 +20,7 @@ __all__ = [
     "RemoteFile",
     "ShardFile",
     "cache_folder",
+    "check_writable",
     "fetch",
     "file_sizes",
     "folders_in",
@@ -34,6 +35,7 @@ __all__ = [
 _ATTEMPTS = 3
 _FIRST_PAUSE_S = 0.2
 _NUM_THREADS = 16
+_FINAL = (400, 401, 403, 405, 410, 416, 501)  # answers of web servers that another try doesn't change
 
 
 def is_url(location: str) -> bool:
@@ -215,9 +217,19 @@ def fetch(url: str, path: Path) -> None:
 
 def upload(path: Path, url: str) -> None:
     """Copy a file to a remote store."""
+    _write(url, lambda files, there: files.pipe_file(there, path.read_bytes()))
+
+
+def check_writable(folder: str) -> None:
+    """Refuse the URL of a folder where nothing can be written, by writing a file there and removing it."""
+    probe = join(folder, ".write_probe")
+    _write(probe, lambda files, there: (files.pipe_file(there, b"-"), files.rm_file(there)))
+
+
+def _write(url: str, call: Callable[[Any, str], Any]) -> None:
     try:
-        _remote(url, lambda files, there: files.pipe_file(there, path.read_bytes()))
-    except (NotImplementedError, PermissionError) as error:
+        _remote(url, call)
+    except (OSError, NotImplementedError) as error:
         raise ValueError(
             f"{url} can't be written ({error}); give a folder of this machine by --out"
         ) from error
@@ -244,7 +256,9 @@ def _remote(url: str, call: Callable[[Any, str], Any]) -> Any:
             raise
         except Exception as error:  # fsspec's file systems raise what their clients do
             last = error
-    raise OSError(f"{url} failed {_ATTEMPTS} times ({type(last).__name__}: {last})") from last
+            if getattr(error, "status", None) in _FINAL:
+                break
+    raise OSError(f"{url} failed ({type(last).__name__}: {last})") from last
 
 
 def _remote_entries(folder: str) -> list[dict[str, Any]]:

@@ -1,48 +1,49 @@
-"""Shards of others, and shards that are not what they were."""
+"""An index on disk: written shard by shard, opened without being read, with shards that may have changed."""
 
 from __future__ import annotations
 
-import io
 import json
 import pickle
+import shutil
 import tarfile
+import time
+import tracemalloc
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice, repeat
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PIL import Image
 
-from datamodules.index import ShardIndex, read_member, scan_shard, tar_members
-from datamodules.packing import index_directory
+from datamodules.decode import BrokenSampleError
+from datamodules.index import ShardIndex, ShardScan, read_member, read_sample, scan_shard, write_index
+from datamodules.storage import LocalFile
 from tests.datamodules.conftest import write_tar
-
-
-def image(width: int, height: int, kind: str = "JPEG") -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height), (width % 256, height % 256, 0)).save(buffer, kind)
-    return buffer.getvalue()
+from tests.datamodules.foreign_shards import image, write_foreign
 
 
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
-    """Two shards as img2dataset writes them, with its side files, each counting its keys from zero."""
-    for shard in range(2):
-        files: dict[str, bytes] = {}
-        for k in range(6):
-            key = f"{k:09d}"
-            files[f"{key}.jpg"] = image(40 + k, 30 + shard)
-            files[f"{key}.json"] = json.dumps(
-                {"caption": f"picture {shard}{k}", "width": 1, "height": 1}
-            ).encode()
-            if k % 2:
-                files[f"{key}.txt"] = f"text {shard}{k}".encode()
-        write_tar(tmp_path / f"{shard:05d}.tar", files)
-        (tmp_path / f"{shard:05d}_stats.json").write_text("{}")
-    return tmp_path
+    return write_foreign(tmp_path / "foreign")
 
 
-def test_foreign_shards_are_indexed_where_they_lie(foreign: Path) -> None:
+def scans(folder: Path) -> list[ShardScan]:
+    return [scan_shard(path) for path in sorted(folder.glob("*.tar"))]
+
+
+def indexed(folder: Path) -> ShardIndex:
+    write_index(folder, scans(folder))
+    return ShardIndex.load(folder)
+
+
+def keys_of(index: ShardIndex) -> list[str]:
+    return [index[number].key for number in range(len(index))]
+
+
+def test_an_index_is_a_header_and_columns_beside_the_shards(foreign: Path) -> None:
     before = {path.name: path.read_bytes() for path in foreign.iterdir()}
-    index = index_directory(foreign)[foreign.name]
+    index = indexed(foreign)
     assert len(index) == 12
     assert index.left_out == []
     columns = {f"index-{index.fingerprint}.{name}" for name in ("rows", "keys", "widths", "heights")}
@@ -50,13 +51,8 @@ def test_foreign_shards_are_indexed_where_they_lie(foreign: Path) -> None:
     assert all((foreign / name).read_bytes() == data for name, data in before.items())
 
 
-def test_keys_that_repeat_between_shards_get_the_shards_name(foreign: Path) -> None:
-    index = index_directory(foreign)[foreign.name]
-    assert [index[k].key for k in (0, 6)] == ["00000/000000000", "00001/000000000"]
-
-
 def test_offsets_lead_to_the_bytes_and_sizes_come_from_the_image(foreign: Path) -> None:
-    index = index_directory(foreign)[foreign.name]
+    index = indexed(foreign)
     row = index[9]
     with index.shard_path(row.shard).open("rb") as file:
         assert read_member(file.fileno(), row.image) == image(43, 31)
@@ -65,121 +61,210 @@ def test_offsets_lead_to_the_bytes_and_sizes_come_from_the_image(foreign: Path) 
         assert read_member(file.fileno(), index[8].text) is None
     assert (row.width, row.height) == (43, 31)
     assert index.widths.tolist() == [40, 41, 42, 43, 44, 45] * 2
+    assert index.heights.tolist() == [30] * 6 + [31] * 6
+    assert index.shard_starts.tolist() == [0, 6, 12]
+    assert index.shards_of(np.array([0, 5, 6, 11])).tolist() == [0, 0, 1, 1]
+    assert index[-1] == index[11]
+    with pytest.raises(IndexError):
+        index[12]
 
 
-def test_a_folder_can_be_divided_by_the_hash_of_keys(foreign: Path) -> None:
-    parts = index_directory(foreign, val_fraction=0.3)
-    keys = {split: {index[k].key for k in range(len(index))} for split, index in parts.items()}
-    assert keys["train"] | keys["val"] == {f"{s:05d}/{k:09d}" for s in range(2) for k in range(6)}
-    assert not keys["train"] & keys["val"]
-    assert keys["val"]
-    parts["val"].verify()
-    assert index_directory(foreign, val_fraction=0.3)["val"].fingerprint == parts["val"].fingerprint
+def test_a_sample_is_read_whole_in_one_go(foreign: Path) -> None:
+    index = indexed(foreign)
+
+    class Counting(LocalFile):
+        reads = 0
+
+        def read(self, start: int, num_bytes: int) -> bytes:
+            Counting.reads += 1
+            return super().read(start, num_bytes)
+
+    file = Counting(str(foreign / "00001.tar"))
+    sample = read_sample(file, index[9])
+    assert sample[:2] == (image(43, 31), b"text 13")
+    assert json.loads(sample.meta or b"")["caption"] == "picture 13"
+    assert read_sample(file, index[8]).text is None
+    assert Counting.reads == 2
 
 
-def test_the_held_out_part_of_a_shard_does_not_depend_on_other_shards(foreign: Path) -> None:
-    def held_out() -> set[tuple[int, int]]:
-        index = index_directory(foreign, val_fraction=0.5)["val"]
-        return {(row.shard, row.image.start) for row in (index[k] for k in range(len(index)))}
+def test_files_of_a_sample_may_lie_apart(tmp_path: Path) -> None:
+    other = {"other.bin": bytes(300_000)}
+    write_tar(tmp_path / "0.tar", {"a.txt": b"words", **other, "a.jpg": image(9, 8)})
+    file = LocalFile(str(tmp_path / "0.tar"))
+    assert read_sample(file, indexed(tmp_path)[0]) == (image(9, 8), b"words", None)
 
-    both = held_out()
-    (foreign / "00001.tar").unlink()
-    assert held_out() == {(shard, start) for shard, start in both if shard == 0}
+
+def test_keys_that_repeat_between_shards_get_the_shards_name(foreign: Path) -> None:
+    assert [indexed(foreign)[k].key for k in (0, 6)] == ["00000/000000000", "00001/000000000"]
+
+
+def test_shards_of_one_name_get_their_folders_name_too(foreign: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(foreign / "00000.tar", tmp_path / folder / "0.tar")
+    write_index(tmp_path, [scan_shard(tmp_path / folder / "0.tar") for folder in ("a", "b")])
+    keys = keys_of(ShardIndex.load(tmp_path))
+    assert keys[::6] == ["a/0/000000000", "b/0/000000000"]
+    assert len(set(keys)) == 12
+
+
+def test_repeated_keys_are_found_also_far_apart(foreign: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = scans(foreign)[0]
+    numbers = np.arange(6, dtype="<u8") + 1
+
+    def part(number: int, keys: list[bytes]) -> ShardScan:
+        rows = first.rows.copy()
+        rows["key_end"] = np.cumsum([len(key) for key in keys])
+        return replace(first, location=f"{number}.tar", rows=rows, keys=b"".join(keys))
+
+    different = [part(n, [f"key {n} {k}".encode() * int(numbers[k]) for k in range(6)]) for n in range(40)]
+    monkeypatch.setattr("datamodules.index_files._HASHES_AT_ONCE", 32)  # several passes
+    for keys, unique in ((b"another", True), (b"key 3 0", False)):
+        last = part(40, [keys, *(b"x" * k for k in range(1, 6))])
+        write_index(foreign, [*different, last])
+        assert (ShardIndex.load(foreign)[0].key == "key 0 0") is unique
+
+
+def test_a_split_keeps_some_samples(foreign: Path, tmp_path: Path) -> None:
+    write_index(tmp_path, scans(foreign), lambda key: key.endswith(("00000/000000004", "00001/000000001")))
+    index = ShardIndex.load(tmp_path)
+    assert keys_of(index) == ["00000/000000004", "00001/000000001"]
+    assert index.widths.tolist() == [44, 41]
+    index.verify()
+
+
+def test_part_of_an_index_can_be_written_again(foreign: Path, tmp_path: Path) -> None:
+    index = indexed(foreign)
+    write_index(tmp_path, [index.part(np.array([0, 3])), index.part(np.array([7, 8, 11]))])
+    subset = ShardIndex.load(tmp_path)
+    subset.verify()
+    assert [subset[k]._replace(shard=0) for k in range(5)] == [
+        index[k]._replace(shard=0) for k in (0, 3, 7, 8, 11)
+    ]
+    with pytest.raises(ValueError, match="samples 5 and 6 are not of one shard"):
+        index.part(np.array([5, 6]))
+
+
+def test_what_was_left_out_is_kept(tmp_path: Path) -> None:
+    write_tar(tmp_path / "0.tar", {"a.jpg": image(9, 9), "a.txt": b"words", "b.txt": b"words"})
+    index = indexed(tmp_path)
+    ((key, cause),) = index.left_out
+    assert (key, cause[:8]) == ("b", "0 images")
 
 
 def test_an_index_without_samples_names_causes(tmp_path: Path) -> None:
     write_tar(tmp_path / "0.tar", {f"{k}.txt": b"words" for k in range(4)})
     with pytest.raises(ValueError, match=r"no usable sample for .* in 1 shards \(0: 0 images .*; 1: .*; 2: "):
-        index_directory(tmp_path)
+        write_index(tmp_path, scans(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["0.tar"]
 
 
-def test_subfolders_of_shards_become_splits(foreign: Path) -> None:
-    for split, shard in (("train", 0), ("val", 1)):
-        (foreign / split).mkdir()
-        (foreign / f"{shard:05d}.tar").rename(foreign / split / "00000.tar")
-    assert {split: len(index) for split, index in index_directory(foreign).items()} == {"train": 6, "val": 6}
+def test_the_fingerprint_is_of_the_samples_not_of_their_place(foreign: Path, tmp_path: Path) -> None:
+    fingerprint = indexed(foreign).fingerprint
+    moved = foreign.rename(tmp_path / "elsewhere")
+    ShardIndex.load(moved).verify()
+    assert indexed(moved).fingerprint == fingerprint
+    write_tar(moved / "00001.tar", {"a.jpg": image(9, 9), "a.txt": b"words"})
+    assert indexed(moved).fingerprint != fingerprint
 
 
-def test_indexing_in_processes_gives_the_same_index(foreign: Path) -> None:
-    alone = index_directory(foreign)[foreign.name].fingerprint
-    assert index_directory(foreign, num_workers=2)[foreign.name].fingerprint == alone
+def test_a_new_index_replaces_the_old_one_which_stays_readable_where_it_is_open(foreign: Path) -> None:
+    old = indexed(foreign)
+    (foreign / "00001.tar").unlink()
+    new = indexed(foreign)
+    assert len(list(foreign.glob("index-*"))) == 4
+    assert (len(old), len(new)) == (12, 6)
+    assert old[11].width == 45
 
 
-def test_unusable_samples_are_left_out_and_named(tmp_path: Path) -> None:
-    good = image(20, 10)
-    write_tar(
-        tmp_path / "0.tar",
-        {
-            "good.jpg": good,
-            "good.txt": b"fine",
-            "no-image.txt": b"words",
-            "no-words.jpg": good,
-            "torn.jpg": good[:20],
-            "torn.txt": b"words",
-            "two.jpg": good,
-            "two.png": good,
-            "two.txt": b"words",
-            "folder/deep.seg.png": good,
-        },
-    )
-    index = index_directory(tmp_path)[tmp_path.name]
-    assert [index[k].key for k in range(len(index))] == ["good"]
-    causes = dict(index.left_out)
-    assert set(causes) == {"no-image", "no-words", "torn", "two", "folder/deep"}
-    assert causes["no-words"] == "no caption"
-    assert "unreadable image header" in causes["torn"]
+def many(scan: ShardScan, num_shards: int) -> Iterator[ShardScan]:
+    """Simulated shards of 10,000 samples."""
+    length = 10_000
+    keys = np.char.mod("%09d", np.arange(length)).astype("S9")
+    rows = np.resize(scan.rows, length)
+    rows["key_end"] = 9 * (np.arange(length) + 1)
+    sizes = np.resize(scan.widths, length), np.resize(scan.heights, length)
+    big = ShardScan("00000.tar", scan.num_bytes, rows, *sizes, keys.tobytes(), [])
+    yield from islice(repeat(big), num_shards)
 
 
-def test_a_key_twice_in_a_shard_is_left_out(tmp_path: Path) -> None:
-    once = [("a.jpg", image(9, 9)), ("a.txt", b"words")]
-    write_tar(tmp_path / "0.tar", [*once, ("b.jpg", image(9, 9)), ("b.txt", b"words"), *once])
-    scan = scan_shard(tmp_path / "0.tar")
-    assert scan.keys == b"b"
-    assert scan.left_out == [("a", "its key occurs twice in the shard")]
+def test_writing_holds_one_shard_at_a_time(
+    foreign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datamodules.index_files._HASHES_AT_ONCE", 2**13)
+    scan, peaks = scans(foreign)[0], []
+    for num_shards in (2, 40):
+        tracemalloc.start()
+        write_index(tmp_path, many(scan, num_shards))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 100_000 < 10**7
 
 
-def test_a_damaged_header_between_members_is_an_error(tmp_path: Path) -> None:
-    write_tar(tmp_path / "0.tar", {f"{k}.txt": b"words" for k in range(9)})
-    data = bytearray((tmp_path / "0.tar").read_bytes())
-    data[4 * 1024 + 3] ^= 0xFF
-    (tmp_path / "0.tar").write_bytes(data)
-    with pytest.raises(ValueError, match=r"0\.tar is no complete tar file \(damaged header at byte 4096\)"):
-        scan_shard(tmp_path / "0.tar")
-
-
-@pytest.mark.parametrize("cut", [100, 512, 5000])
-def test_a_shard_that_is_cut_short_is_an_error(foreign: Path, cut: int) -> None:
-    shard = foreign / "00001.tar"
-    end = max(
-        member.start + member.num_bytes for parts in tar_members(shard).values() for member in parts.values()
-    )
-    shard.write_bytes(shard.read_bytes()[: end - cut])
-    with pytest.raises(ValueError, match=r"00001\.tar is no complete tar file"):
-        index_directory(foreign)
-
-
-def test_a_shard_that_is_cut_between_members_is_an_error(foreign: Path) -> None:
-    shard = foreign / "00001.tar"
-    with tarfile.open(shard) as tar:
-        last = tar.getmembers()[-1]
-    shard.write_bytes(shard.read_bytes()[: last.offset])
-    with pytest.raises(ValueError, match=r"00001\.tar is no complete tar file \(its end mark is missing\)"):
-        scan_shard(shard)
+def test_opening_a_large_index_reads_nothing_but_its_header(foreign: Path, tmp_path: Path) -> None:
+    write_index(tmp_path, many(scans(foreign)[0], 100))
+    tracemalloc.start()
+    start = time.perf_counter()
+    index = ShardIndex.load(tmp_path)
+    row = index[765_432]
+    elapsed = time.perf_counter() - start
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (len(index), row.key[-9:], row.shard) == (10**6, "000005432", 76)
+    assert peak < 300_000
+    assert elapsed < 0.5
 
 
 def test_a_missing_shard_is_named(foreign: Path) -> None:
-    index = index_directory(foreign)[foreign.name]
+    index = indexed(foreign)
     (foreign / "00001.tar").unlink()
     with pytest.raises(ValueError, match=r"shard .*00001\.tar is missing"):
         index.verify()
 
 
 def test_a_shard_of_another_size_is_named(foreign: Path) -> None:
-    index = index_directory(foreign)[foreign.name]
+    index = indexed(foreign)
     with (foreign / "00000.tar").open("ab") as file:
         file.write(b"\0" * 512)
     with pytest.raises(ValueError, match=r"shard .*00000\.tar has \d+ bytes, but \d+ when it was indexed"):
         index.verify()
+
+
+def test_another_shard_of_the_same_size_is_named_at_start(foreign: Path) -> None:
+    index = indexed(foreign)
+    shard, other = foreign / "00001.tar", foreign / "other"
+    with tarfile.open(shard) as old, tarfile.open(other, "w") as new:
+        for info in old:
+            info.mtime += 1
+            new.addfile(info, old.extractfile(info))
+    assert shard.stat().st_size == other.stat().st_size
+    other.rename(shard)
+    with pytest.raises(
+        ValueError, match=r"shard .*00001\.tar was changed after it was indexed, though it has"
+    ):
+        index.verify()
+
+
+def test_a_replaced_sample_is_noticed_when_it_is_read(foreign: Path) -> None:
+    index = indexed(foreign)
+    path = foreign / "00001.tar"
+    data = bytearray(path.read_bytes())
+    start = index[9].text.start
+    data[start - 512 + 8] = ord("x")  # the name of one caption
+    path.write_bytes(data)
+    index.verify()  # others are in place: damage, not another shard
+    file = index.open_shard(1)
+    with pytest.raises(BrokenSampleError, match="its shard was changed after it was indexed"):
+        read_sample(file, index[9])
+    assert read_sample(file, index[10]).image == image(44, 31)
+
+
+def test_a_sample_behind_the_end_of_its_shard_is_broken(foreign: Path) -> None:
+    index = indexed(foreign)
+    path = foreign / "00001.tar"
+    path.write_bytes(path.read_bytes()[: index[11].image.start + 10])
+    with pytest.raises(BrokenSampleError, match="its shard is cut short"):
+        read_sample(index.open_shard(1), index[11])
 
 
 def test_a_folder_without_an_index_says_what_to_do(tmp_path: Path) -> None:
@@ -187,30 +272,47 @@ def test_a_folder_without_an_index_says_what_to_do(tmp_path: Path) -> None:
         ShardIndex.load(tmp_path)
 
 
+def test_an_index_of_another_version_says_what_to_do(foreign: Path) -> None:
+    (foreign / "index.json").write_text('{"version": 1}')
+    (foreign / "index.npy").write_bytes(b"old")
+    with pytest.raises(
+        ValueError, match=r"has version 1, expected 2; run `python -m datamodules index .*foreign"
+    ):
+        ShardIndex.load(foreign)
+    assert len(indexed(foreign)) == 12
+    assert not (foreign / "index.npy").exists()
+
+
 @pytest.mark.parametrize("name", ["index.json", "index-*.rows", "index-*.keys", "index-*.widths"])
-def test_a_damaged_index_says_what_to_do(foreign: Path, name: str) -> None:
-    index_directory(foreign)
+def test_a_torn_index_says_what_to_do(foreign: Path, name: str) -> None:
+    indexed(foreign)
     (path,) = foreign.glob(name)
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(ValueError, match=r"the index of .* is damaged .*; run `python -m datamodules index"):
         ShardIndex.load(foreign)
 
 
-def test_a_folder_without_shards_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no \.tar shards in"):
-        index_directory(tmp_path)
+@pytest.mark.parametrize("name", ["rows", "keys", "widths", "heights"])
+def test_a_flipped_bit_in_an_index_is_found_at_start(foreign: Path, name: str) -> None:
+    indexed(foreign)
+    (path,) = foreign.glob(f"index-*.{name}")
+    data = bytearray(path.read_bytes())
+    data[5] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=rf"the index of .* is damaged \(its {name} have another checksum\)"):
+        ShardIndex.load(foreign).verify()
 
 
 def test_pickling_an_index_carries_its_path_only(foreign: Path) -> None:
-    index = index_directory(foreign)[foreign.name]
+    index = indexed(foreign)
     pickled = pickle.dumps(index)
     assert len(pickled) < 1000
     assert [pickle.loads(pickled)[k] for k in range(12)] == [index[k] for k in range(12)]
 
 
 def test_a_pickled_index_does_not_turn_into_another(foreign: Path) -> None:
-    pickled = pickle.dumps(index_directory(foreign)[foreign.name])
+    pickled = pickle.dumps(indexed(foreign))
     (foreign / "00001.tar").unlink()
-    index_directory(foreign)
+    indexed(foreign)
     with pytest.raises(ValueError, match="was changed while it was in use; start again"):
         pickle.loads(pickled)
