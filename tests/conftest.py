@@ -7,6 +7,7 @@ import os
 import random
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, so before any test module
@@ -23,6 +24,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores
 
 hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, database=None, max_examples=50)
 hypothesis.settings.load_profile("suite")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--demo-run",
+        type=Path,
+        metavar="DIR",
+        help="a run of `make demo` (basic) whose model is edited, instead of one that is trained first",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
