@@ -76,7 +76,9 @@ def read_sample(file: ShardFile, row: SampleRow) -> SampleBytes:
     Their tar headers are read too, so a shard that was replaced by another of the same size is noticed.
     """
     members = [member for member in (row.image, row.text, row.meta) if member.num_bytes]
-    start = min(member.start for member in members) - BLOCK
+    start = min((member.start for member in members), default=0) - BLOCK
+    if start < 0:
+        raise BrokenSampleError("its row in the index is damaged")
     stop = max(member.start + member.num_bytes for member in members)
     whole = b""
     if stop - start <= sum(member.num_bytes for member in members) + _GAP:
