@@ -35,14 +35,14 @@ class SamplingConfig:
             ("top_p", lambda value: 0 < value <= 1, "in (0, 1]"),
         ):
             given: Any = getattr(self, name)
-            alone = isinstance(given, Real) or not isinstance(given, Iterable)
-            values = (given,) if alone else tuple(given)
+            several = isinstance(given, Iterable)
+            values: tuple[Any, ...] = tuple(given) if several else (given,)
             if not all(isinstance(value, Real) for value in values):
                 raise ValueError(f"{name} must be a number, or one per scale, got {given!r}")
             if not values or not all(map(valid, values)):
                 raise ValueError(f"{name} must be {expected}, got {given}")
             values = tuple(map(float, values))  # NumPy's become Python's
-            object.__setattr__(self, name, values[0] if alone else values)
+            object.__setattr__(self, name, values if several else values[0])
 
     def per_scale(self, name: str, schedule: ScaleSchedule) -> tuple[float, ...]:
         """One value of a setting for every scale."""
