@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor
 
 from infinity.checkpoints.official import build_transformer, build_vae
 from infinity.rope2d import RopeGrid
-from infinity.schedules import ScaleSchedule, paper_schedule
+from infinity.schedules import ASPECT_RATIOS, ScaleSchedule, paper_schedule
 from infinity.transformer import Infinity
 from infinity.types import TextStates
 from infinity.vae import VAE
@@ -25,11 +27,11 @@ def tokenizer_of(weights: dict[str, Tensor], meta: dict[str, Any]) -> VAE:
 
 
 def transformer_options(meta: dict[str, Any]) -> dict[str, Any]:
-    """What a transformer's weights don't tell, in our words."""
-    options = meta["config"]["kw"]
-    first = options["add_lvl_embeding_only_first_block"]
+    """What a transformer's weights don't tell, in our words; as released if the manifest doesn't tell it."""
+    options = meta.get("config", {}).get("kw", {})
+    first = options.get("add_lvl_embeding_only_first_block", 1)
     return {
-        "rope_grid": _ROPE_GRIDS[options["rope2d_normalized_by_hw"]],
+        "rope_grid": _ROPE_GRIDS[options.get("rope2d_normalized_by_hw", 2)],
         "scale_embedding": "first_block" if first else "every_chunk",
     }
 
@@ -37,6 +39,35 @@ def transformer_options(meta: dict[str, Any]) -> dict[str, Any]:
 def transformer_of(weights: dict[str, Tensor], meta: dict[str, Any]) -> Infinity:
     """The recorded transformer."""
     return build_transformer(weights, **transformer_options(meta))
+
+
+def facts_of(ledger: Ledger) -> dict[str, Any]:
+    """What the manifest tells of a recorded transformer; if nothing, what comes closest to its logits."""
+    if "config" in ledger.meta:
+        return ledger.meta
+    weights, inputs = ledger.of_file("sd."), ledger["x_in"]
+    text = text_of(ledger["text.kv"], ledger["text.cu_seqlens"])
+    keep_all_B = torch.zeros(len(inputs), dtype=torch.bool)
+    expected = one_logit(ledger["logits"])
+
+    def error(facts: dict[str, Any]) -> float:
+        with torch.no_grad():
+            model = transformer_of(weights, facts)
+            logits = model(inputs, text, schedule_of(facts), drop_condition_B=keep_all_B)
+        return (logits - expected).abs().max().item()
+
+    return min(_possible_facts(num_tokens=expected.shape[1]), key=error)
+
+
+def _possible_facts(num_tokens: int) -> Iterator[dict[str, Any]]:
+    """Official schedules of so many tokens, with all options."""
+    for ratio, rope, first in itertools.product(ASPECT_RATIOS, _ROPE_GRIDS, (1, 0)):
+        schedule = paper_schedule(ratio)
+        for length in range(1, len(schedule) + 1):
+            if schedule.prefix(length).seq_len == num_tokens:
+                scales = [[1, *scale] for scale in schedule.prefix(length)]
+                options = {"rope2d_normalized_by_hw": rope, "add_lvl_embeding_only_first_block": first}
+                yield {"scale_schedule": scales, "config": {"ratio": ratio, "kw": options}}
 
 
 def patchify_of(meta: dict[str, Any]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tests.parity import test_coverage, test_sampling, test_self_correction
+from tests.parity import test_coverage, test_sampling, test_self_correction, test_transformer
 from tests.parity.folder import ASSETS
 from tests.parity.ledger import Ledger
 from tests.parity.recordings import Part, Recordings
@@ -108,13 +109,22 @@ def test_an_image_without_its_tokenizer_fails(tmp_path: Path) -> None:
         test_sampling.compare_images(ledger, torch.zeros(1))
 
 
-def test_self_correction_needs_no_more_than_its_tensors(tmp_path: Path) -> None:
-    (tmp_path / "bsc.safetensors").write_bytes((ASSETS / "bsc.safetensors").read_bytes())
-    (tmp_path / "manifest.json").write_text('{"files": {"bsc.safetensors": {}}}')
+@pytest.mark.parametrize(
+    ("file", "test"),
+    [
+        ("bsc", test_self_correction.test_inputs_and_labels_match),
+        ("inf_rope1", test_transformer.test_logits_losses_and_gradients_match),
+    ],
+)
+def test_tensors_alone_will_do(tmp_path: Path, file: str, test: Callable[[Ledger], None]) -> None:
+    name = f"{file}.safetensors"
+    (tmp_path / name).write_bytes((ASSETS / name).read_bytes())
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": {name: {}}}))
     recordings = Recordings(tmp_path)
-    assert len(recordings.parts) > 3
-    for part in recordings.parts:
-        test_self_correction.test_inputs_and_labels_match(Ledger(recordings, part))
+    parts = [part for part in recordings.parts if part.test in ("self_correction", "transformer")]
+    assert parts
+    for part in parts:
+        test(Ledger(recordings, part))
 
 
 def test_a_part_is_named_by_its_file_and_prefix() -> None:

@@ -47,6 +47,7 @@ class Run(NamedTuple):
 
 
 def run_of(ledger: Ledger) -> Run:
+    assert "config" in ledger.meta, "no tensor tells the guidance: the manifest must, in config.ar"
     facts = ledger.meta["config"]["ar"]
     assert facts.get("cfg_insertion_layer", [0]) == [0], "we guide logits, not hidden states"
     scales, guidance = len(ledger.meta["scale_schedule"]), facts["cfg"]

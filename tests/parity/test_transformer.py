@@ -17,7 +17,7 @@ from infinity.schedules import ScaleSchedule
 from infinity.transformer import Infinity
 from infinity.types import TextStates
 from tests.parity.ledger import Ledger
-from tests.parity.official import one_logit, schedule_of, text_of, transformer_of
+from tests.parity.official import facts_of, one_logit, schedule_of, text_of, transformer_of
 
 LIMIT = 1e-4
 
@@ -25,8 +25,9 @@ LIMIT = 1e-4
 @pytest.mark.recorded("transformer")
 def test_logits_losses_and_gradients_match(ledger: Ledger) -> None:
     weights = ledger.of_file("sd.")
-    model = transformer_of(weights, ledger.meta).requires_grad_()
-    schedule = schedule_of(ledger.meta)
+    facts = facts_of(ledger)
+    model = transformer_of(weights, facts).requires_grad_()
+    schedule = schedule_of(facts)
     text = text_of(ledger["text.kv"], ledger["text.cu_seqlens"])
     compare_rotations(ledger, model, schedule)
     keep_all_B = torch.zeros(len(text.mask_BM), dtype=torch.bool)

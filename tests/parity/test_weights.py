@@ -72,7 +72,7 @@ def test_a_transformer_survives_the_way_there_and_back(ledger: Ledger, tmp_path:
         "d_bits": config.token_bits,
         "ffn_hidden": config.ffn_width,
     }
-    facts = ledger.meta["config"]
+    facts = ledger.meta.get("config", {})
     check_facts(ours, facts | ledger.meta)
     if options["scale_embedding"] == "every_chunk" and "chunks" in facts:
         # officially, a single chunk means: before every block
