@@ -3,7 +3,8 @@
 An epoch goes through blocks, runs of consecutive samples of one shard, in a shuffled order. As many blocks
 as hold about `shuffle_window` samples make a window. Within a window the samples of each bucket are shuffled;
 one window after the other, they make the bucket's stream. Batch j of a bucket is the stream's items
-[j * B, (j + 1) * B). Batches that are completed in a window come in that window, shuffled.
+[j * B, (j + 1) * B), where B is the global batch size. Batches that are completed in a window come in that
+window, shuffled.
 
 So a data set up to the window's size is shuffled as a whole, and a larger one is read mostly sequentially.
 Counts of samples per block and bucket tell which window a step lies in: going on at any step takes that
@@ -70,8 +71,8 @@ class TrainingOrder:
     Without `sources`, an epoch has every sample once. With them it has `num_drawn` samples of each: its
     blocks go on, pass after pass, where the epoch before stopped, so that all are drawn equally often.
 
-    Either way the samples of a bucket that are left after its last full batch are dropped for this epoch;
-    they are others in every epoch, but a bucket with fewer samples than a global batch is never drawn.
+    Either way the samples of a bucket that are left after its last full batch are dropped for this epoch:
+    other ones in every epoch, but a bucket with fewer samples than a global batch is never drawn.
 
     Args:
         buckets: uint8, bucket of every sample.
@@ -108,7 +109,7 @@ class TrainingOrder:
 
     def batch(self, number: int) -> GlobalBatch:
         epoch, step = self.locate(number)
-        return self.epoch(epoch).batch(step)._replace(epoch=epoch)
+        return self.epoch(epoch).batch(step)
 
     def locate(self, number: int) -> tuple[int, int]:
         """Epoch of a batch of the endless sequence, and its number there."""

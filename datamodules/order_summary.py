@@ -21,8 +21,8 @@ def order_summary(order: TrainingOrder, resolution: Resolution, names: Sequence[
         rows.append((f"{ratio:g}", f"{width}x{height}", f"{size:,}", f"{num_batches:,}", f"{num_left:,}"))
     lines = [
         f"an epoch has {sum(samples):,} samples in {len(epoch):,} batches of {order.global_batch:,}, "
-        f"{sum(dropped):,} are left over; shuffled in {epoch.num_windows:,} windows of "
-        f"{order.shuffle_window:,} samples",
+        f"{sum(dropped):,} are left over; windows of {order.shuffle_window:,} samples are shuffled, "
+        f"{epoch.num_windows:,} an epoch",
         *_aligned(rows),
     ]
     if names:

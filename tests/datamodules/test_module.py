@@ -113,6 +113,24 @@ def test_aspect_ratios_that_are_never_drawn_are_named(
     assert f"the aspect ratios [{ratios[smallest]}] have fewer samples than a global batch" in caplog.text
 
 
+def test_what_an_epoch_is_made_of_is_logged_by_bucket(
+    shared_root: Path, make_module: MakeModule, caplog: pytest.LogCaptureFixture
+) -> None:
+    index = ShardIndex.load(shared_root / "train")
+    sizes = np.bincount(assign_buckets(index.widths, index.heights, RESOLUTION.aspect_ratios)).tolist()
+    with caplog.at_level(logging.INFO):
+        stream = make_module().train_dataloader()
+    left = sum(size % 4 for size in sizes)
+    first, header, *rows = caplog.messages[0].splitlines()
+    assert first == (
+        f"train: an epoch has 101 samples in {len(stream)} batches of 4, {left} are left over; "
+        "windows of 262,144 samples are shuffled, 1 an epoch"
+    )
+    assert header.split("  ")[1] == "aspect ratio"
+    assert [row.split()[2:] for row in rows] == [[str(n), str(n // 4), str(n % 4)] for n in sizes]
+    assert [row.split()[:2] for row in rows] == [["0.6", "40x24"], ["1", "32x32"], ["1.66667", "24x40"]]
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [
@@ -135,4 +153,3 @@ def test_yaml_can_build_the_module(shared_root: Path) -> None:
     assert len(next(iter(module.train_dataloader())).keys) == 3
     with pytest.raises(jsonargparse.ArgumentError, match="batchsize"):
         parser.parse_string(text + "  batchsize: 3\n")
-
