@@ -49,7 +49,12 @@ def parser() -> ArgumentParser:
     )
     made.add_argument("--out", type=str | None, help="directory of the caches (default: DIR/caches)")
     made.add_argument("--device", type=str, default="cpu", help="where the encoders run, e.g. cuda")
-    made.add_argument("--batch_size", type=int, default=16, help="images or samples encoded at once")
+    made.add_argument(
+        "--batch_size",
+        type=int,
+        default=16,
+        help="samples encoded at once; with data.batch_size of training, features are equal to the last bit",
+    )
     made.add_argument(
         "--part", type=str, default="1/1", help="2/8: second of eight equal parts of the shards"
     )

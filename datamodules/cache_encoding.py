@@ -90,10 +90,11 @@ class FeatureEncoding(_Encoding):
 
     @torch.no_grad()
     def _encode(self, batch: list[tuple[int, np.ndarray]]) -> Encoded:
-        samples, pixels = zip(*batch, strict=True)
+        # filled up, as another batch size rounds differently: so an image has its features in any company
+        samples, pixels = zip(*batch, *batch[-1:] * (self.batch_size - len(batch)), strict=True)
         images_B3HW = to_float(torch.from_numpy(np.stack(pixels)).to(self.device))
         features_BDHW = encode_in_parts(self.vae, images_B3HW).cpu()
-        for sample, features_DHW in zip(samples, features_BDHW, strict=True):
+        for sample, features_DHW in zip(samples[: len(batch)], features_BDHW, strict=False):
             yield sample, {"features": features_DHW.contiguous()}
 
 

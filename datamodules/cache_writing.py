@@ -7,8 +7,8 @@ import json
 import os
 import tarfile
 import zlib
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +46,7 @@ def write_cache(
     """
     directory.mkdir(parents=True, exist_ok=True)
     _start(directory, facts)
-    starts = [
-        bisect_left(range(len(index)), shard, key=_shard_of(index)) for shard in range(len(index.shards))
-    ]
-    rows = [range(start, stop) for start, stop in zip(starts, [*starts[1:], len(index)], strict=True)]
+    rows = [range(start, stop) for start, stop in pairwise(index.shard_starts.tolist())]
     for shard in range(part, len(rows), num_parts):
         path = directory / f"{shard:05d}.tar"
         if not path.exists():
@@ -64,10 +61,6 @@ def write_cache(
     for leftover in directory.glob(".*.tar.*.tmp"):  # of runs that were killed
         leftover.unlink(missing_ok=True)
     return int(np.count_nonzero(places["num_bytes"]))
-
-
-def _shard_of(index: ShardIndex) -> Callable[[int], int]:
-    return lambda sample: index[sample].shard
 
 
 def _start(directory: Path, facts: CacheFacts) -> None:

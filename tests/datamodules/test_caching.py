@@ -1,0 +1,323 @@
+"""Caches hold exactly what the encoders give, survive kills, and are refused where they don't fit."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from datamodules.__main__ import main
+from datamodules.cache_writing import Encoded, write_cache
+from datamodules.caching import CacheFacts, SampleCache, caption_name, check_encoders, vae_fingerprint
+from datamodules.index import ShardIndex
+from datamodules.indexing import index_directory
+from datamodules.module import ImageTextDataModule
+from infinity.checkpoints.io import load_vae, save_pretrained
+from infinity.quantizers.config import QuantizerConfig
+from infinity.schedules import Resolution
+from infinity.text import HashingTextConfig, HashingTextEncoder
+from infinity.vae import VAE, VAEConfig
+from tests.datamodules.conftest import RESOLUTION, MakeModule, write_tar
+from tests.datamodules.test_faults import damage
+
+TEXT = HashingTextConfig(width=16, max_len=32)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("vae")
+    config = VAEConfig(
+        quantizer=QuantizerConfig(num_bits=4),
+        base_channels=32,
+        encoder_multipliers=(1,),
+        decoder_multipliers=(1,),
+        num_res_blocks=1,
+        stem_patch=8,
+    )
+    save_pretrained(directory, VAE(config))
+    return directory
+
+
+def cache(root: Path, *options: object) -> list[str]:
+    """Run the command; returns the directories of the caches."""
+    shape = [f"--resolution.sides={list(RESOLUTION.sides)}", "--resolution.stride=8", "--num_workers=2"]
+    shape.append(f"--resolution.aspect_ratios={list(RESOLUTION.aspect_ratios)}")
+    assert main(["cache", str(root), *shape, *map(str, options)]) == 0
+    return sorted(str(path) for path in (root / "caches").iterdir())
+
+
+def text_option(**changes: object) -> str:
+    return f"--text={json.dumps({'kind': 'hashing', 'hashing': {'width': 16, 'max_len': 32, **changes}})}"
+
+
+@pytest.fixture(scope="module")
+def shared_cached(shared_root: Path, tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Read only: a data set with caches of both contents; `cached` is a copy to damage."""
+    root = Path(shutil.copytree(shared_root, tmp_path_factory.mktemp("cached") / "full"))
+    cache(root, f"--vae={tokenizer}", text_option(), "--batch_size=4")
+    return root
+
+
+@pytest.fixture
+def cached(shared_cached: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(shared_cached, tmp_path / "cached"))
+
+
+def caches_of(root: Path, content: str = "") -> tuple[str, ...]:
+    return tuple(sorted(str(path) for path in (root / "caches").glob(f"{content}*")))
+
+
+def test_training_gets_exactly_what_the_encoders_give_and_no_images(
+    shared_cached: Path, make_module: MakeModule, tokenizer: Path
+) -> None:
+    vae, text = load_vae(tokenizer).for_inference(), HashingTextEncoder(TEXT)
+    plain = make_module(shared_cached).train_dataloader()
+    with_caches = make_module(shared_cached, caches=caches_of(shared_cached)).train_dataloader()
+    for ours, theirs in zip(with_caches, plain, strict=True):
+        assert ours.keys == theirs.keys
+        assert ours.captions == theirs.captions
+        assert ours.images_B3HW is None
+        assert theirs.images_B3HW is not None
+        assert torch.equal(ours.features_BDHW, vae.encode(theirs.images_B3HW))
+        states = text.encode(theirs.captions)
+        assert torch.equal(ours.text.states_BME, states.states_BME)
+        assert torch.equal(ours.text.mask_BM, states.mask_BM)
+
+
+def test_validation_gets_images_too(shared_cached: Path, make_module: MakeModule) -> None:
+    module = make_module(shared_cached, caches=caches_of(shared_cached), num_workers=1)
+    for batch in module.val_dataloader():
+        assert batch.images_B3HW.shape[0] == batch.features_BDHW.shape[0] == len(batch.text.mask_BM)
+    module.teardown()
+
+
+def test_images_are_not_even_read_if_features_are_cached(cached: Path, make_module: MakeModule) -> None:
+    damage(cached, "train", *(f"train-{k:08d}" for k in range(101)))
+    module = make_module(cached, caches=caches_of(cached), max_bad_fraction=0.0)
+    assert len(list(module.train_dataloader())) > 0
+
+
+def test_a_text_cache_alone_leaves_the_images(shared_cached: Path, make_module: MakeModule) -> None:
+    batch = next(iter(make_module(shared_cached, caches=caches_of(shared_cached, "text")).train_dataloader()))
+    assert batch.images_B3HW is not None
+    assert batch.features_BDHW is None
+    assert batch.text is not None
+
+
+@pytest.fixture
+def captioned(shared_root: Path, tmp_path: Path) -> Path:
+    """A data set whose samples have captions of two kinds, but for one with a main caption alone."""
+    index = ShardIndex.load(shared_root / "val")
+    files: list[tuple[str, bytes]] = []
+    for k in range(12):
+        row = index[k]
+        with index.shard_path(row.shard).open("rb") as file:
+            file.seek(row.image.start)
+            record = {"caption": f"main {k}"}
+            if k:
+                record |= {"captions": {"long": [f"long {k}", f"longer {k}"], "short": f"short {k}"}}
+            files += [
+                (f"{k:03}.png", file.read(row.image.num_bytes)),
+                (f"{k:03}.json", json.dumps(record).encode()),
+            ]
+    root = tmp_path / "captioned"
+    for split in ("train", "val"):
+        (root / split).mkdir(parents=True)
+        write_tar(root / split / "00000.tar", files)
+    index_directory(root)
+    return root
+
+
+def test_all_captions_of_the_named_kinds_are_cached(captioned: Path) -> None:
+    (directory,) = cache(captioned, text_option(), "--captions=[short,long]", "--text_dtype=bfloat16")
+    weights = {"long": 0.5, "short": 0.5}
+    module = ImageTextDataModule(str(captioned), RESOLUTION, 2, captions=weights, caches=(directory,))
+    drawn = set()
+    for _ in range(6):
+        for batch in module.train_dataloader():
+            drawn.update(batch.captions)
+            expected = HashingTextEncoder(TEXT).encode(batch.captions).states_BME.bfloat16()
+            assert torch.equal(batch.text.states_BME, expected)
+    assert {caption.split()[0] for caption in drawn} >= {"short", "long", "longer"}
+    stream = module.val_dataloader()
+    seen = [caption for batch in stream for caption in batch.captions]
+    assert sorted(seen) == sorted(["main 0", *(f"long {k}" for k in range(1, 12))])
+    assert stream.faults.missing_captions == {"long": 1}
+
+
+def test_a_kind_that_is_not_cached_is_refused(captioned: Path) -> None:
+    (directory,) = cache(captioned, text_option(), "--captions=[short]")
+    module = ImageTextDataModule(str(captioned), RESOLUTION, 2, captions={"long": 1}, caches=(directory,))
+    with pytest.raises(
+        ValueError, match="was made with captions of kind short, but this run has long; make it"
+    ):
+        module.setup("fit")
+
+
+def test_a_cache_of_another_index_is_refused(cached: Path, make_module: MakeModule) -> None:
+    shards = sorted((cached / "train").glob("*.tar"))
+    shards[-1].unlink()
+    index_directory(cached)
+    with pytest.raises(
+        ValueError, match=r"cache .*/train was made with the index \w+, but train now has \w+; make"
+    ):
+        make_module(cached, caches=caches_of(cached)).setup("fit")
+    assert main(["cache", str(cached), text_option()]) == 1
+
+
+def test_a_cache_of_other_image_sizes_is_refused(shared_cached: Path) -> None:
+    other = Resolution(stride=8, sides=(1, 2, 3), aspect_ratios=RESOLUTION.aspect_ratios)
+    module = ImageTextDataModule(str(shared_cached), other, 4, caches=caches_of(shared_cached))
+    with pytest.raises(ValueError, match=r"was made with sizes = .*, but this run has"):
+        module.setup("fit")
+
+
+def test_a_cache_of_other_encoders_is_refused(
+    shared_cached: Path, make_module: MakeModule, tokenizer: Path, tmp_path: Path
+) -> None:
+    module = make_module(shared_cached, caches=caches_of(shared_cached))
+    module.setup("fit")
+    vae, text = vae_fingerprint(tokenizer), HashingTextEncoder(TEXT).fingerprint
+    check_encoders(module.caches, features=vae, text=text)
+    other = load_vae(tokenizer)
+    with torch.no_grad():
+        other.encoder.conv_in.weight[0, 0, 0, 0] += 1
+    save_pretrained(tmp_path / "other", other)
+    with pytest.raises(
+        ValueError, match=r"features-\w+/train was made with the encoder vae-.*model has vae-"
+    ):
+        check_encoders(module.caches, features=vae_fingerprint(tmp_path / "other"), text=text)
+    with pytest.raises(ValueError, match=r"text-\w+/train was made with the encoder hashing-"):
+        check_encoders(module.caches, features=vae, text="hashing-v2")
+
+
+@pytest.mark.parametrize("part", ["cache.json", "places.npy", "00000.tar"])
+def test_a_cache_without_one_of_its_files_is_refused(
+    cached: Path, make_module: MakeModule, part: str
+) -> None:
+    (Path(caches_of(cached, "text")[0]) / "val" / part).unlink()
+    with pytest.raises(ValueError, match=r"the cache .*/val can't be used \(.*\); make it again"):
+        make_module(cached, caches=caches_of(cached)).setup("fit")
+
+
+def test_a_changed_byte_in_a_side_shard_breaks_one_sample(cached: Path, make_module: MakeModule) -> None:
+    directory = Path(caches_of(cached, "features")[0]) / "train"
+    shard, _, start, num_bytes = SampleCache.load(directory).places[30].item()
+    with (directory / f"{shard:05d}.tar").open("r+b") as file:
+        file.seek(start + num_bytes - 1)
+        last = file.read(1)[0]
+        file.seek(start + num_bytes - 1)
+        file.write(bytes([last ^ 1]))
+    stream = make_module(cached, caches=caches_of(cached), max_bad_fraction=0.1).train_dataloader()
+    while not stream.faults.num_broken:
+        assert all(len(batch.keys) == 4 for batch in stream)
+    assert stream.faults.num_broken == 1
+    assert "damaged in the cache" in next(iter(stream.faults.causes))
+
+
+def test_an_unreadable_image_is_left_out_named_and_replaced_in_training(
+    root: Path, tokenizer: Path, make_module: MakeModule, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(root, "train", "train-00000017")
+    caches = cache(root, f"--vae={tokenizer}")
+    told = capsys.readouterr()
+    assert "train: 100 samples, val: 23 samples" in told.out
+    assert "left out of train: train-00000017: undecodable image" in told.err
+    stream = make_module(root, caches=tuple(caches), max_bad_fraction=0.1).train_dataloader()
+    plain = make_module(root, max_bad_fraction=0.1).train_dataloader()
+    for ours, theirs in zip(stream, plain, strict=True):
+        assert ours.keys == theirs.keys
+    assert stream.faults.num_broken == plain.faults.num_broken == 1
+    assert "not in the cache" in next(iter(stream.faults.causes))
+
+
+def facts_of(index: ShardIndex) -> CacheFacts:
+    return CacheFacts(content="text", encoder="e", index=index.fingerprint, captions=("caption",))
+
+
+def encoded(index: ShardIndex, rows: range) -> Encoded:
+    for sample in rows:
+        yield sample, {index[sample].key: torch.full((2, 3), float(sample))}
+
+
+def killed_at(index: ShardIndex, sample: int, rows: range) -> Encoded:
+    for found in encoded(index, rows):
+        if found[0] == sample:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield found
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_a_killed_run_goes_on_with_the_missing_side_shards(shared_root: Path, tmp_path: Path) -> None:
+    index = ShardIndex.load(shared_root / "train")
+    facts = facts_of(index)
+    assert write_cache(tmp_path / "straight", index, facts, lambda rows: encoded(index, rows)) == 101
+    child = os.fork()
+    if not child:
+        try:
+            write_cache(tmp_path / "killed", index, facts, lambda rows: killed_at(index, 60, rows))
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    left = contents(tmp_path / "killed")
+    assert {name for name in left if name.endswith(".tar")} == {"00000.tar", "00001.tar"}
+    with pytest.raises(ValueError, match="it isn't complete"):
+        SampleCache.load(tmp_path / "killed")
+    asked: list[range] = []
+
+    def rest(rows: range) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
+        asked.append(rows)
+        return encoded(index, rows)
+
+    assert write_cache(tmp_path / "killed", index, facts, rest) == 101
+    assert [rows.start for rows in asked] == [50, 75, 100]
+    assert contents(tmp_path / "killed") == contents(tmp_path / "straight")
+
+
+def test_parts_make_the_same_cache_together(shared_root: Path, tmp_path: Path) -> None:
+    index = ShardIndex.load(shared_root / "train")
+    facts = facts_of(index)
+    write_cache(tmp_path / "whole", index, facts, lambda rows: encoded(index, rows))
+    counts = [
+        write_cache(tmp_path / "parts", index, facts, lambda rows: encoded(index, rows), part=k, num_parts=2)
+        for k in (1, 0)
+    ]
+    assert counts == [None, 101]
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+
+
+def test_every_tensor_is_found_under_its_sample_and_name(shared_root: Path, tmp_path: Path) -> None:
+    index = ShardIndex.load(shared_root / "train")
+    write_cache(tmp_path, index, facts_of(index), lambda rows: encoded(index, rows))
+    loaded = SampleCache.load(tmp_path)
+    for sample in (0, 24, 25, 100):
+        assert torch.equal(loaded.tensor(sample, index[sample].key), torch.full((2, 3), float(sample)))
+    with pytest.raises(ValueError, match="its caption is not in the cache"):
+        loaded.tensor(0, caption_name("another"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "nothing to cache; name a tokenizer with --vae"),
+        (["--vae=VAE", "--resolution.stride=16", "--resolution.sides=[1,2]"], "set it to 8"),
+        (["--text={kind: hashing}", "--part=0/2"], "part must be K/N with K from 1 to N, got 0/2"),
+        (["--text={kind: hashin}"], "TextEncoderConfig.kind must be 'hashing' or 'huggingface'"),
+        (["--text={kind: hashing}", "--device=gpu"], "the device 'gpu' cannot be used here"),
+    ],
+)
+def test_what_the_command_cannot_do_is_told_in_a_sentence(
+    options: list[str], message: str, shared_root: Path, tokenizer: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [option.replace("VAE", str(tokenizer)) for option in options]
+    assert main(["cache", str(shared_root), *arguments]) == 1
+    assert message in capsys.readouterr().err
