@@ -19,12 +19,24 @@ _COMMANDS = {  # arguments of an example, what it does
         "shapesworld data/full --tier full",
         "render or fetch a data set, with nothing of yours",
     ),
-    "pack": ("pictures data/mine", "pack your folder or table of images and captions; index your shards"),
+    "pack": (
+        "photos.csv data/mine --images photos",
+        "pack your folder or table of images and captions; index your shards",
+    ),
     "index": ("data/cc3m", "index existing WebDataset / img2dataset shards where they lie"),
-    "stats": ("data/mine", "sizes, aspect ratios, crop loss, captions and duplicates of a data set"),
-    "curate": ("data/mine data/clean", "filter a data set, with a record of what was dropped and why"),
-    "cache": ("data/mine", "store encoded captions or images beside the shards"),
-    "bench": ("data/mine", "time the loader against bare decoding of the same files"),
+    "stats": (
+        "data/mine --duplicates",
+        "sizes, aspect ratios, crop loss, captions and duplicates of a data set",
+    ),
+    "curate": (
+        "data/mine data/clean --config configs/data/curate.yaml",
+        "filter a data set, with a record of what was dropped and why",
+    ),
+    "cache": (
+        "data/mine --vae runs/vae/mine/export --resolution.stride 16 --resolution.pixels 0.25M",
+        "store encoded captions or images beside the shards",
+    ),
+    "bench": ("--num_images 1024", "time the loader against bare decoding of the same files"),
 }
 
 
@@ -65,13 +77,17 @@ def main(arguments: list[str]) -> int:
         with bars.progress:
             text = command.run(options, bars)
     except ModuleNotFoundError as error:
-        if (error.name or "datamodules").startswith("datamodules"):
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "datamodules"):
             raise
-        print(f"error: {name} needs {error.name}; install it with pip install -e '.[data]'", file=sys.stderr)
+        print(f"error: {name} needs {package}; install it with pip install -e '.[data]'", file=sys.stderr)
         return 1
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; call it again to go on", file=sys.stderr)
+        return 130
     print(text)
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Protocol, TypeVar
@@ -33,4 +34,10 @@ class Processes:
             return
         # spawn: safe with the caller's threads, and the same on every platform
         with ProcessPoolExecutor(num_processes, mp_context=get_context("spawn")) as pool:
-            yield from pool.map(function, jobs)  # cancels what was not started when it is left early
+            try:
+                yield from pool.map(function, jobs)  # cancels what was not started when it is left early
+            except BrokenProcessPool as error:
+                raise ValueError(
+                    f"one of {num_processes} processes was killed, perhaps for its memory; call again to go "
+                    f"on, with a smaller num_workers"
+                ) from error

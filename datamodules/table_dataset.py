@@ -105,9 +105,9 @@ def table_dataset(
         for number, row in enumerate(table.rows(wanted), 1):
             splits.add(table, number_of_table, number, row)
             if number % _EVERY == 0:
-                progress("list rows", row.place - reported, total)
+                progress("read tables", row.place - reported, total)
                 reported = row.place
-        progress("list rows", table.end - reported, total)
+        progress("read tables", table.end - reported, total)
         facts = table.path.stat()
         listing.update(os.fsencode(f"{table.path.name}|{facts.st_size}|{facts.st_mtime_ns}\n"))
     splits.check_keys()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from datamodules.__main__ import main
+from datamodules.__main__ import _COMMANDS, main
 
 SMALL = ["--size=32", "--num_train=12", "--num_val=3", "--prompts_per_task=1", "--num_workers=1"]
 
@@ -78,9 +78,36 @@ def test_a_config_file_that_is_no_mapping_is_one_sentence(
     assert message in lines[-1]
 
 
-def test_only_prepare_needs_opencv() -> None:
-    code = "import sys; sys.modules['cv2'] = None; import datamodules.__main__"
+def test_packing_a_folder_needs_neither_torch_nor_an_extra() -> None:
+    absent = "import sys; sys.modules.update(dict.fromkeys(('cv2', 'torch', 'pyarrow', 'ray')))"
+    code = f"{absent}; import datamodules.__main__, datamodules.pack_command, datamodules.index_command"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_missing_extra_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    assert main(["pack", str(tmp_path / "t.parquet"), str(tmp_path / "out")]) == 1
+    assert "error: pack needs pyarrow; install it with pip install -e '.[data]'" in capsys.readouterr().err
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_text("words")
+    arguments = ["pack", str(tmp_path), str(tmp_path / "out"), "--kind=folder", "--val_fraction=0"]
+    assert main([*arguments, "--engine=ray"]) == 1
+    assert "the ray engine needs Ray; install it with pip install -e '.[ray]'" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("datamodules.index_command.run", interrupt)
+    assert main(["index", str(tmp_path)]) == 130
+    assert "interrupted; call it again to go on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("line", ["num_trains: 3", "tier: easy", "mix: 3"])
@@ -92,6 +119,14 @@ def test_wrong_keys_and_values_of_a_config_file_are_errors(
         main(["prepare", "--config", str(tmp_path / "c.yaml")])
     assert stopped.value.code != 0
     assert line.split(":")[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", _COMMANDS)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([name, "--help"])
+    assert stopped.value.code == 0
+    assert "example: python -m datamodules " in capsys.readouterr().out
 
 
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from datamodules.index import ShardIndex
 from datamodules.module import ImageTextDataModule
 from infinity.schedules import Resolution
 from tests.datamodules.conftest import write_tar
+from tests.datamodules.http_server import serve
 from tests.static.project import ROOT
 
 ONE = "--num_workers=1"
@@ -167,6 +168,14 @@ def test_a_subfolder_of_shards_is_a_split(shards: Path, tmp_path: Path) -> None:
         write_tar(shards / "00000.tar", {"a.png": png(), "a.json": b'{"caption": "words"}'})
     assert main(["pack", str(tmp_path / "in"), str(tmp_path / "out"), ONE]) == 0
     assert json.loads((tmp_path / "out" / "dataset.json").read_text())["counts"] == {"test": 1, "train": 16}
+
+
+def test_shards_at_a_url_are_indexed_and_read_there(shards: Path, tmp_path: Path) -> None:
+    with serve(shards.parent) as server:
+        assert main(["pack", f"{server.url}/cc3m", str(tmp_path / "out"), "--val_fraction=0.4", ONE]) == 0
+        index = ShardIndex.load(tmp_path / "out" / "val")
+        index.verify()
+        assert index.location(0) == f"{server.url}/cc3m/00000.tar"
 
 
 def test_a_folder_with_several_kinds_is_taken_for_what_is_said(
