@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import tempfile
-import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -21,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from datamodules.decode import BrokenSampleError
-from datamodules.index_files import COLUMNS, HEADER, VERSION, Shard, column_name, prefixes_of, write_index
+from datamodules.index_columns import COLUMNS, Column, column_name
+from datamodules.index_files import HEADER, VERSION, Shard, prefixes_of, write_index
 from datamodules.members import BLOCK, Member, SampleRow, read_member, read_sample
 from datamodules.scanning import ShardScan, printable, scan_shard, tar_members
 from datamodules.storage import (
@@ -50,7 +50,6 @@ __all__ = [
 
 _MAX_SUMMED_BYTES = 2**28
 _MAX_PROBED_SHARDS = 16
-_CHUNK = 2**22
 
 
 def _load_again(place: str, fingerprint: str) -> ShardIndex:
@@ -61,7 +60,7 @@ def _load_again(place: str, fingerprint: str) -> ShardIndex:
 
 
 class ShardIndex:
-    """A split's samples by number. Pickles as its place, so a worker maps the files itself.
+    """A split's samples by number. Pickles as its place, so a worker opens the files itself.
 
     Args:
         place: folder or URL that relative paths of shards start from.
@@ -76,10 +75,12 @@ class ShardIndex:
         self.shard_starts = np.cumsum([0, *(shard.num_samples for shard in self.shards)], dtype=np.int64)
         """The number of every shard's first sample, and of all samples."""
         self._unique_keys = bool(header["unique_keys"])
-        self._sums = {
-            name: (int(num_bytes), int(crc32)) for name, (num_bytes, crc32) in header["columns"].items()
+        self._columns = {
+            name: Column(
+                directory / column_name(self.fingerprint, name), dtype, *map(int, header["columns"][name])
+            )
+            for name, dtype in COLUMNS.items()
         }
-        self._columns = {name: self._column(name, dtype) for name, dtype in COLUMNS.items()}
         if {len(self._columns[name]) for name in ("rows", "widths", "heights")} != {len(self)}:
             raise ValueError("its columns have other lengths than its shards")
 
@@ -116,27 +117,30 @@ class ShardIndex:
 
     def __getitem__(self, sample: int) -> SampleRow:
         number = range(len(self))[sample]
-        *places, header_sum, _ = self.rows[number].item()
+        rows = self._columns["rows"].piece(max(number - 1, 0), number + 1).tolist()
+        *places, header_sum, key_end = rows[-1]
         shard = int(self.shards_of(number))
-        key = printable(self._key(number, shard))
+        key = printable(self._key(shard, rows[0][-1] if number else 0, key_end))
         image, text, meta = (Member(places[k] * BLOCK, places[k + 1]) for k in (0, 2, 4))
-        width, height = int(self.widths[number]), int(self.heights[number])
+        width, height = (
+            int(self._columns[name].piece(number, number + 1)[0]) for name in ("widths", "heights")
+        )
         return SampleRow(key, shard, image, text, meta, width, height, header_sum)
 
     @property
     def widths(self) -> np.ndarray:
         """(N,) uint32, as shown (EXIF orientation applied)."""
-        return self._columns["widths"]
+        return self._columns["widths"].array
 
     @property
     def heights(self) -> np.ndarray:
         """(N,) uint32, as shown."""
-        return self._columns["heights"]
+        return self._columns["heights"].array
 
     @property
     def rows(self) -> np.ndarray:
         """(N,) of type `scanning.ROW`: where the files and the key of every sample are."""
-        return self._columns["rows"]
+        return self._columns["rows"].array
 
     def shards_of(self, samples: np.ndarray | int) -> np.ndarray:
         """The numbers of the shards that some samples are in."""
@@ -148,7 +152,8 @@ class ShardIndex:
         if shard != self.shards_of(samples[-1]):
             raise ValueError(f"samples {samples[0]} and {samples[-1]} are not of one shard")
         rows = self.rows[samples]
-        keys = [self._key(number, shard) for number in samples.tolist()]
+        starts = np.where(samples > 0, self.rows["key_end"][samples - 1], 0).tolist()
+        keys = [self._key(shard, *ends) for ends in zip(starts, rows["key_end"].tolist(), strict=True)]
         rows["key_end"] = np.cumsum([len(key) for key in keys])
         sizes = self.widths[samples], self.heights[samples]
         return ShardScan(self.location(shard), self.shards[shard].num_bytes, rows, *sizes, b"".join(keys), [])
@@ -157,9 +162,9 @@ class ShardIndex:
     def left_out(self) -> list[tuple[str, str]]:
         """(key, cause) of all samples that were unusable when the shards were indexed."""
         try:
-            lines = self._column("left_out", np.dtype("u1")).tobytes().splitlines()
+            lines = self._columns["left_out"].array.tobytes().splitlines()
             return [(str(key), str(cause)) for key, cause in map(json.loads, lines)]
-        except (OSError, ValueError, TypeError) as error:
+        except (ValueError, TypeError) as error:
             raise _damaged(self.place, error) from error
 
     def location(self, shard: int) -> str:
@@ -200,16 +205,10 @@ class ShardIndex:
             self._probe(number)
 
     def _verify_columns(self) -> None:
-        if sum(num_bytes for num_bytes, _ in self._sums.values()) > _MAX_SUMMED_BYTES:
-            return
-        for name, (num_bytes, expected) in self._sums.items():
-            crc32 = 0
-            if num_bytes:
-                with (self.directory / column_name(self.fingerprint, name)).open("rb") as file:
-                    while data := file.read(_CHUNK):
-                        crc32 = zlib.crc32(data, crc32)
-            if crc32 != expected:
-                raise _damaged(self.place, f"its {name} have another checksum")
+        if sum(column.num_bytes for column in self._columns.values()) <= _MAX_SUMMED_BYTES:
+            for name, column in self._columns.items():
+                if not column.is_sound():
+                    raise _damaged(self.place, f"its {name} have another checksum")
 
     def _probe(self, shard: int) -> None:
         """Refuse a shard if none of a few samples is where the index says: one could be damage, all can't."""
@@ -229,20 +228,11 @@ class ShardIndex:
             f"bring the old one back, or index again"
         )
 
-    def _column(self, name: str, dtype: np.dtype) -> np.ndarray:
-        path, expected = self.directory / column_name(self.fingerprint, name), self._sums[name][0]
-        if not expected:
-            return np.empty(0, dtype)
-        if path.stat().st_size != expected:
-            raise ValueError(f"{path.name} has {path.stat().st_size} bytes, expected {expected}")
-        return np.memmap(path, dtype, mode="r")
-
-    def _key(self, sample: int, shard: int) -> bytes:
-        ends = self.rows["key_end"]
-        key = self._columns["keys"][int(ends[sample - 1]) if sample else 0 : int(ends[sample])].tobytes()
-        return (
-            key if self._unique_keys else f"{self._prefixes[shard]}/".encode(errors="surrogateescape") + key
-        )
+    def _key(self, shard: int, start: int, stop: int) -> bytes:
+        key = self._columns["keys"].piece(start, stop).tobytes()
+        if self._unique_keys:
+            return key
+        return f"{self._prefixes[shard]}/".encode(errors="surrogateescape") + key
 
     @cached_property
     def _prefixes(self) -> Sequence[str]:

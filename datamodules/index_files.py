@@ -19,20 +19,15 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from datamodules.scanning import ROW, ShardScan, printable
+from datamodules.index_columns import COLUMNS, column_name
+from datamodules.scanning import ShardScan, printable
 from datamodules.shards import write_atomic
 from datamodules.storage import is_url, join, location_of, upload
 
-__all__ = ["COLUMNS", "HEADER", "VERSION", "Shard", "column_name", "prefixes_of", "split_keys", "write_index"]
+__all__ = ["HEADER", "VERSION", "Shard", "prefixes_of", "split_keys", "write_index"]
 
 VERSION = 2
 HEADER = "index.json"
-COLUMNS: dict[str, np.dtype] = {
-    "rows": ROW,
-    "keys": np.dtype("u1"),
-    "widths": np.dtype("<u4"),
-    "heights": np.dtype("<u4"),
-}
 
 _HASHES_AT_ONCE = 2**23
 
@@ -54,10 +49,6 @@ class _Column:
         self.file.write(data)
         self.num_bytes += len(data)
         self.crc32 = zlib.crc32(data, self.crc32)
-
-
-def column_name(fingerprint: str, column: str) -> str:
-    return f"index-{fingerprint}.{column}"
 
 
 def write_index(
@@ -88,7 +79,7 @@ def _write(
     fingerprint = hashlib.sha256()
     with ExitStack() as stack:
         columns: dict[str, _Column] = {}
-        for name in (*COLUMNS, "left_out"):
+        for name in COLUMNS:
             path = directory / f".index.{name}.tmp"
             stack.callback(path.unlink, missing_ok=True)
             columns[name] = _Column(stack.enter_context(path.open("wb")))

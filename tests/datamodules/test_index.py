@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import sys
 import tarfile
 import time
 import tracemalloc
@@ -201,7 +202,9 @@ def test_writing_holds_one_shard_at_a_time(
     assert peaks[1] < peaks[0] + 100_000 < 10**7
 
 
-def test_opening_a_large_index_reads_nothing_but_its_header(foreign: Path, tmp_path: Path) -> None:
+def test_opening_a_large_index_and_reading_rows_maps_nothing_into_memory(
+    foreign: Path, tmp_path: Path
+) -> None:
     write_index(tmp_path, many(scans(foreign)[0], 100))
     tracemalloc.start()
     start = time.perf_counter()
@@ -213,6 +216,10 @@ def test_opening_a_large_index_reads_nothing_but_its_header(foreign: Path, tmp_p
     assert (len(index), row.key[-9:], row.shard) == (10**6, "000005432", 76)
     assert peak < 300_000
     assert elapsed < 0.5
+    if sys.platform == "linux":
+        assert str(tmp_path / "index-") not in Path("/proc/self/maps").read_text()
+        assert index.widths[765_432] == row.width
+        assert str(tmp_path / "index-") in Path("/proc/self/maps").read_text()
 
 
 def test_a_missing_shard_is_named(foreign: Path) -> None:
