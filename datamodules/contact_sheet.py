@@ -54,7 +54,7 @@ def contact_sheet(title: str, bands: Sequence[Band]) -> bytes:
             _draw_tile(sheet, draw, tile, _GAP + column * (_SIDE + _GAP), top + heading + row * tile_height)
         top += heading + num_rows * tile_height + _GAP
     buffer = io.BytesIO()
-    sheet.save(buffer, "png", optimize=True)
+    sheet.save(buffer, "png")
     return buffer.getvalue()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import Any, ClassVar, Literal
 
 from datamodules.curation.step import BoundedStep, register
@@ -47,15 +47,16 @@ class CaptionLanguage(BoundedStep):
     packages: ClassVar[tuple[str, ...]] = ("py3langid",)
 
     def score(self, sample: StoredSample) -> float:
-        ranking = self._identifier.rank(sample.caption)
-        return next(share for language, share in ranking if language not in self.languages)
-
-    @cached_property
-    def _identifier(self) -> Any:
-        from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-        identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+        identifier = _identifier()
         if unknown := set(self.languages) - set(identifier.labels):
             listed = ", ".join(identifier.labels)
             raise ValueError(f"caption_language knows no {', '.join(sorted(unknown))}; it knows {listed}")
-        return identifier
+        ranking = identifier.rank(sample.caption)
+        return next(share for language, share in ranking if language not in self.languages)
+
+
+@cache
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

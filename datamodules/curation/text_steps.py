@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,7 +22,7 @@ _AGENCIES = (
     "dreamstime",
     "fotolia",
     "freepik",
-    "gettyimages",
+    "gettyimage",
     "istock",
     "pngtree",
     "shutterstock",
@@ -44,16 +44,10 @@ class _OcrStep(BoundedStep):
     install: ClassVar[str] = "pip install -e '.[curate]' && pip install --no-deps rapidocr-onnxruntime"
 
     def _found(self, sample: StoredSample, *, read: bool) -> list[Any]:
-        # sharp enough to find text: OpenCV's order of channels, as the models were trained
+        # in the order of channels that OpenCV has, as the models were trained
         image = np.ascontiguousarray(np.asarray(sample.image)[..., ::-1])
-        found, _ = self._engine(image, use_det=True, use_cls=False, use_rec=read)
+        found, _ = _engine(self.side)(image, use_det=True, use_cls=False, use_rec=read)
         return found or []
-
-    @cached_property
-    def _engine(self) -> Any:
-        from rapidocr_onnxruntime import RapidOCR
-
-        return RapidOCR(det_limit_side_len=self.side, det_limit_type="max", intra_op_num_threads=1)
 
 
 @register("text_area")
@@ -94,3 +88,10 @@ class WatermarkText(_OcrStep):
 
 def _letters(text: str) -> str:
     return "".join(letter for letter in text.lower() if letter.isalnum() or letter == "©")
+
+
+@cache
+def _engine(side: int) -> Any:
+    from rapidocr_onnxruntime import RapidOCR
+
+    return RapidOCR(det_limit_side_len=side, det_limit_type="max", intra_op_num_threads=1)

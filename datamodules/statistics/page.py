@@ -66,5 +66,5 @@ def _uri(png: bytes) -> str:
 
 def _thumbnail_uri(image: Image.Image) -> str:
     buffer = io.BytesIO()
-    image.save(buffer, "png", optimize=True)
+    image.save(buffer, "png")
     return _uri(buffer.getvalue())

@@ -172,5 +172,5 @@ def _buckets(images: Mapping[str, SplitImages], resolution: Resolution) -> Any:
 
 def _png(figure: Any) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=200)
+    figure.savefig(buffer, format="png", dpi=160)
     return buffer.getvalue()
