@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from datamodules.index import ShardIndex
+from datamodules.indexing import index_directory
 from datamodules.module import ImageTextDataModule
 from datamodules.packing import pack_dataset
 from datamodules.shapesworld import ShapesWorldConfig, shapesworld_dataset
@@ -41,6 +44,30 @@ def make_module(shared_root: Path) -> Callable[..., ImageTextDataModule]:
         return ImageTextDataModule(str(root), RESOLUTION, batch_size, **options)  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture
+def captioned(shared_root: Path, tmp_path: Path) -> Path:
+    """A data set whose samples have captions of two kinds, but for one with a main caption alone."""
+    index = ShardIndex.load(shared_root / "val")
+    files: list[tuple[str, bytes]] = []
+    for k in range(12):
+        row = index[k]
+        with index.shard_path(row.shard).open("rb") as file:
+            file.seek(row.image.start)
+            record = {"caption": f"main {k}"}
+            if k:
+                record |= {"captions": {"long": [f"long {k}", f"longer {k}"], "short": f"short {k}"}}
+            files += [
+                (f"{k:03}.png", file.read(row.image.num_bytes)),
+                (f"{k:03}.json", json.dumps(record).encode()),
+            ]
+    root = tmp_path / "captioned"
+    for split in ("train", "val"):
+        (root / split).mkdir(parents=True)
+        write_tar(root / split / "00000.tar", files)
+    index_directory(root)
+    return root
 
 
 def write_tar(path: Path, files: dict[str, bytes] | list[tuple[str, bytes]]) -> None:

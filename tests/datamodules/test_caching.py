@@ -23,7 +23,7 @@ from infinity.quantizers.config import QuantizerConfig
 from infinity.schedules import Resolution
 from infinity.text import HashingTextConfig, HashingTextEncoder
 from infinity.vae import VAE, VAEConfig
-from tests.datamodules.conftest import RESOLUTION, MakeModule, write_tar
+from tests.datamodules.conftest import RESOLUTION, MakeModule
 from tests.datamodules.test_faults import damage
 
 TEXT = HashingTextConfig(width=16, max_len=32)
@@ -108,30 +108,6 @@ def test_a_text_cache_alone_leaves_the_images(shared_cached: Path, make_module: 
     assert batch.images_B3HW is not None
     assert batch.features_BDHW is None
     assert batch.text is not None
-
-
-@pytest.fixture
-def captioned(shared_root: Path, tmp_path: Path) -> Path:
-    """A data set whose samples have captions of two kinds, but for one with a main caption alone."""
-    index = ShardIndex.load(shared_root / "val")
-    files: list[tuple[str, bytes]] = []
-    for k in range(12):
-        row = index[k]
-        with index.shard_path(row.shard).open("rb") as file:
-            file.seek(row.image.start)
-            record = {"caption": f"main {k}"}
-            if k:
-                record |= {"captions": {"long": [f"long {k}", f"longer {k}"], "short": f"short {k}"}}
-            files += [
-                (f"{k:03}.png", file.read(row.image.num_bytes)),
-                (f"{k:03}.json", json.dumps(record).encode()),
-            ]
-    root = tmp_path / "captioned"
-    for split in ("train", "val"):
-        (root / split).mkdir(parents=True)
-        write_tar(root / split / "00000.tar", files)
-    index_directory(root)
-    return root
 
 
 def test_all_captions_of_the_named_kinds_are_cached(captioned: Path) -> None:

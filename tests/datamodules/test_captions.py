@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 
 import pytest
 
 from datamodules.captions import CaptionChoice, caption_of, captions_of, texts_to_draw
 from datamodules.decode import BrokenSampleError
+from datamodules.module import ImageTextDataModule
+from datamodules.stream import BatchStream
+from infinity.types import ImageTextBatch
+from tests.datamodules.conftest import RESOLUTION, on_rank
 
 BOTH = json.dumps({"captions": {"short": "a cat", "long": ["a black cat", "a cat on a mat"]}}).encode()
 LONG_AND_SHORT = {"long": 0.75, "short": 0.25}
@@ -122,3 +130,60 @@ def test_what_a_choice_can_take_is_known_before_it() -> None:
 def test_weights_that_say_nothing_are_refused(weights: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="captions must give"):
         CaptionChoice(weights, seed=0)
+
+
+WEIGHTS = {"long": 0.7, "short": 0.3}
+
+
+def endless(stream: BatchStream) -> Iterator[ImageTextBatch]:
+    while True:
+        yield from stream
+
+
+def captions_by_key(streams: list[BatchStream], num_batches: int) -> list[dict[str, str]]:
+    """Captions of the next global batches, by key, from the streams of all ranks."""
+    parts = [islice(endless(stream), num_batches) for stream in streams]
+    return [
+        {key: caption for batch in ranks for key, caption in zip(batch.keys, batch.captions, strict=True)}
+        for ranks in zip(*parts, strict=True)
+    ]
+
+
+def module_of(root: Path, **options: object) -> ImageTextDataModule:
+    return ImageTextDataModule(str(root), RESOLUTION, **{"batch_size": 4, "captions": WEIGHTS, **options})
+
+
+def test_captions_change_between_epochs_and_so_go_on_after_a_stop(captioned: Path) -> None:
+    stream = module_of(captioned).train_dataloader()
+    straight = captions_by_key([stream], 4 * len(stream))
+    first, second = ({}, {})
+    for batch in straight[: len(stream)]:
+        first |= batch
+    for batch in straight[len(stream) : 2 * len(stream)]:
+        second |= batch
+    assert any(first[key] != second[key] for key in first.keys() & second.keys())
+    stopped = module_of(captioned)
+    captions_by_key([stopped.train_dataloader()], 2 * len(stream) - 1)
+    resumed = module_of(captioned, num_workers=1)
+    resumed.load_state_dict(stopped.state_dict())
+    rest = captions_by_key([resumed.train_dataloader()], 2 * len(stream) + 1)
+    assert rest == straight[2 * len(stream) - 1 :]
+    resumed.teardown()
+
+
+def test_two_ranks_draw_the_captions_of_one(captioned: Path) -> None:
+    alone = module_of(captioned).train_dataloader()
+    ranks = [on_rank(module_of(captioned, batch_size=2), rank, 2).train_dataloader() for rank in range(2)]
+    num_batches = 3 * len(alone)
+    assert captions_by_key(ranks, num_batches) == captions_by_key([alone], num_batches)
+
+
+def test_missing_kinds_are_counted_and_warned_of_once(
+    captioned: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = module_of(captioned, captions={"long": 1.0, "tags": 1e-9}).val_dataloader()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            list(stream)
+    assert stream.faults.missing_captions == {"long": 1}
+    assert caplog.text.count("have no caption of kind long and take another") == 1

@@ -117,3 +117,13 @@ def test_a_shard_cut_short_while_training_breaks_only_its_samples(
     shard.write_bytes(shard.read_bytes()[:20_000])
     assert len(list(stream)) == len(stream)
     assert list(stream.faults.causes) == [f"its shard is cut short in {shard}"]
+
+
+def test_substitutes_are_looked_for_in_chunks_once_around(
+    make_module: MakeModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datamodules.reader._CHUNK", 7)
+    reader = make_module().train_dataloader().reader
+    members = np.flatnonzero(reader.buckets == reader.buckets[50]).tolist()
+    place = members.index(50)
+    assert list(reader._others_of_bucket(50)) == members[place + 1 :] + members[:place]

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from infinity.quantizers.config import QuantizerConfig
 from infinity.text import HashingTextConfig, HashingTextEncoder
-from infinity.types import ImageTextBatch
+from infinity.types import ImageTextBatch, TextStates
 from infinity.vae import VAE, VAEConfig
 from lit_modules.frozen import FrozenEncoders, TensorCache
 
@@ -91,3 +91,36 @@ def test_frozen_networks_have_no_gradients() -> None:
     batch = ImageTextBatch(torch.zeros(1, 3, 16, 16), ["one"], ["k1"], 1.0)
     assert not frozen.features("train", batch).requires_grad
     assert not any(p.requires_grad for p in frozen.vae.parameters())
+
+
+def test_what_a_batch_brings_is_not_computed() -> None:
+    frozen = encoders(cache_bytes=2**20)
+    features, states = torch.randn(1, 4, 2, 2), torch.randn(1, 3, 16).bfloat16()
+    text = TextStates.padded([states[0]])
+    batch = ImageTextBatch(None, ["one"], ["k1"], 1.0, features_BDHW=features, text=text)
+    assert torch.equal(frozen.features("train", batch), features)
+    given = frozen.text_states(batch, torch.device("cpu"))
+    assert given.states_BME.dtype == torch.float32, "as the encoder's own"
+    assert torch.equal(given.states_BME, states.float())
+    assert len(frozen.cache) == 0
+
+
+def test_an_idle_text_encoder_stays_where_it_is() -> None:
+    vae = encoders(cache_bytes=0).vae
+    for idle in (False, True):
+        text = Movable()
+        FrozenEncoders(vae, text, 0, idle_text=idle).to(torch.device("cpu"))
+        assert text.moved == (not idle)
+
+
+class Movable(HashingTextEncoder):
+    """Remembers whether it was moved."""
+
+    moved = False
+
+    def __init__(self) -> None:
+        super().__init__(HashingTextConfig(width=16))
+
+    def to(self, device: torch.device | str) -> HashingTextEncoder:
+        self.moved = True
+        return self
