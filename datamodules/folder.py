@@ -10,12 +10,13 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datamodules.captions import caption_of
 from datamodules.decode import BrokenSampleError
-from datamodules.holdout import check_val_fraction, held_out
+from datamodules.holdout import check_held_out, check_val_fraction, held_out
 from datamodules.packing import DatasetParts
 from datamodules.shards import Sample
 from datamodules.stored_image import read_image, stored_image
@@ -23,6 +24,7 @@ from datamodules.stored_image import read_image, stored_image
 __all__ = ["IMAGE_SUFFIXES", "FolderSource", "folder_dataset"]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+_SIDECARS = (".txt", ".json")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class FolderSource:
         path = self.folder / self.paths[index]
         try:
             data = read_image(path)
-            text, metadata = (self._sidecar(path, suffix) for suffix in (".txt", ".json"))
+            text, metadata = (self._sidecar(path, suffix) for suffix in _SIDECARS)
             caption = caption_of(text, metadata)
             image = stored_image(data, self.max_side)
             record = json.loads(metadata) if metadata else {}
@@ -63,23 +65,16 @@ class FolderSource:
 def folder_dataset(folder: Path, val_fraction: float, *, max_side: int | None = None) -> DatasetParts:
     """`train` and `val` (by a hash of the file's path) of all images below a folder."""
     check_val_fraction(val_fraction)
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     splits: dict[str, list[str]] = {"train": [], "val": []}
     listing = hashlib.sha256()
-    for path in found:
-        name = path.relative_to(folder).as_posix()
+    for name, facts in _images(folder):
         splits["val" if held_out(name, val_fraction) else "train"].append(name)
-        for part in (path, path.with_suffix(".txt"), path.with_suffix(".json")):
-            if part.is_file():  # a dangling link is left out, and named, when it is packed
-                facts = part.stat()
-                listing.update(os.fsencode(f"{name}|{part.suffix}|{facts.st_size}|{facts.st_mtime_ns}\n"))
+        listing.update(os.fsencode(f"{name}|{facts}\n"))
     if not splits["train"]:
         raise ValueError(f"no images ({', '.join(IMAGE_SUFFIXES)}) for training below {folder}")
-    if val_fraction and not splits["val"]:
-        raise ValueError(
-            f"val_fraction = {val_fraction} holds out none of the {len(found)} images below {folder}; use a "
-            f"larger one, or 0 for no held-out images"
-        )
+    check_held_out(
+        {split: len(names) for split, names in splits.items()}, val_fraction, f"images below {folder}"
+    )
     sources = {
         split: FolderSource(folder, tuple(names), max_side) for split, names in splits.items() if names
     }
@@ -91,6 +86,35 @@ def folder_dataset(folder: Path, val_fraction: float, *, max_side: int | None = 
     if max_side is not None:
         description["max_side"] = max_side
     return DatasetParts(description, sources, {})
+
+
+def _images(folder: Path) -> Iterator[tuple[str, str]]:
+    """The images below a folder, in fixed order, each with sizes and times of its files."""
+    below = [""]
+    while below:
+        prefix = below.pop()
+        facts: dict[str, str] = {}
+        folders: list[str] = []
+        with os.scandir(folder / prefix) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(f"{prefix}{entry.name}/")
+                elif os.path.splitext(entry.name)[1].lower() in (*IMAGE_SUFFIXES, *_SIDECARS):
+                    facts[entry.name] = _facts(entry)
+        for name in sorted(facts):
+            stem, suffix = os.path.splitext(name)
+            if suffix.lower() in IMAGE_SUFFIXES:
+                parts = (name, *(stem + sidecar for sidecar in _SIDECARS))
+                yield prefix + name, "|".join(facts.get(part, "") for part in parts)
+        below += sorted(folders, reverse=True)
+
+
+def _facts(entry: os.DirEntry[str]) -> str:
+    try:
+        status = entry.stat()
+    except OSError:  # a dangling link is left out, and named, when it is packed
+        return "gone"
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _key(name: str) -> str:

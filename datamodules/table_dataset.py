@@ -14,7 +14,7 @@ import numpy as np
 from datamodules.columns import Columns, ColumnsAsked, choose_columns, is_url, url_refusal
 from datamodules.holdout import check_held_out, check_val_fraction, held_out
 from datamodules.packing import DatasetParts
-from datamodules.table_source import ROW, TableSource, clean_key
+from datamodules.table_source import ROW, TableSource, clean_key, is_missing
 from datamodules.tables import Table, TableRow, open_table
 
 __all__ = ["table_dataset"]
@@ -48,9 +48,9 @@ class _Splits:
             name = str(name or f"{table.path.name} {number}").encode(errors="replace").decode()
             split = "val" if held_out(name, self.val_fraction) else "train"
         self.rows.setdefault(split, array("q")).extend((number_of_table, row.place, number))
-        if self.columns.key and row.values is not None:
-            key = clean_key(values[self.columns.key])
-            self.keys.append(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], signed=True))
+        if self.columns.key and not is_missing(key := values.get(self.columns.key)):
+            digest = hashlib.sha256(clean_key(key).encode()).digest()
+            self.keys.append(int.from_bytes(digest[:8], signed=True))
 
     def _split(self, table: Table, number: int, value: object) -> str:
         if not isinstance(value, str) or not re.fullmatch(r"[\w-]+", value):

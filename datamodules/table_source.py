@@ -17,7 +17,7 @@ from datamodules.shards import Sample
 from datamodules.stored_image import StoredImage, read_image, stored_image
 from datamodules.tables import Table
 
-__all__ = ["ROW", "TableSource", "clean_key"]
+__all__ = ["ROW", "TableSource", "clean_key", "is_missing"]
 
 ROW = np.dtype([("table", "<i4"), ("place", "<i8"), ("number", "<i8")])
 
@@ -92,7 +92,7 @@ class TableSource:
         if not isinstance(row.get(self.columns.image), str):
             elsewhere.add(self.columns.image)
         values = {
-            name: value for name, value in row.items() if name not in elsewhere and not _is_missing(value)
+            name: value for name, value in row.items() if name not in elsewhere and not is_missing(value)
         }
         if sum(map(len, captions.values())) > 1:
             values["captions"] = {
@@ -105,7 +105,7 @@ class TableSource:
             place = f"{table}-{number}" if len(self.tables) > 1 else f"{number}"
             return f"{clean_key(Path(image).stem)[-60:]}-{place}"
         value = row.get(self.columns.key)
-        if value == "" or _is_missing(value):
+        if is_missing(value):
             raise BrokenSampleError(f"no key in the column {self.columns.key}")
         return clean_key(value)
 
@@ -123,8 +123,9 @@ def _cleaned(caption: object) -> str:
         return ""
 
 
-def _is_missing(value: object) -> bool:
-    return value is None or value != value  # NaN, as pandas writes it
+def is_missing(value: object) -> bool:
+    """Whether a cell is empty; pandas writes NaN."""
+    return value is None or value == "" or value != value
 
 
 def _told(value: object) -> str | None:

@@ -120,6 +120,15 @@ def test_a_column_can_name_the_splits_and_another_the_keys(photos: Path) -> None
     }
 
 
+def test_rows_without_a_key_are_left_out(photos: Path) -> None:
+    rows = [{"image": f"p{k}.png", "caption": "a", "id": key} for k, key in enumerate(("x", None, "", None))]
+    source = make(write_lines(photos / "t.jsonl", rows), key="id").splits["train"]
+    assert source[0].key == "x"
+    for number in (1, 2, 3):
+        with pytest.raises(BrokenSampleError, match="no key in the column id"):
+            source[number]
+
+
 def test_the_held_out_part_depends_on_the_images_names_alone(photos: Path, tmp_path: Path) -> None:
     rows = [{"image": f"p{k}.png", "caption": f"{k}"} for k in range(20)]
     held_out = make(write_lines(photos / "t.jsonl", rows), val_fraction=0.3).splits["val"]
