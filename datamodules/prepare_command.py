@@ -18,9 +18,13 @@ from datamodules.packing import DatasetParts, Progress, pack_dataset
 __all__ = ["parser", "run"]
 
 SOURCES = {
-    # module:config,function; the function takes the config, and `packages` if it fetches any
+    # module:config,function; the function takes the config, and `packages` and `progress` if it fetches any
     "shapesworld": "datamodules.shapesworld:ShapesWorldConfig,shapesworld_dataset",
-    "emoji": "datamodules.emoji:EmojiConfig,emoji_dataset",
+    "emoji": "datamodules.sources.emoji:EmojiConfig,emoji_dataset",
+    "clipart": "datamodules.sources.clipart:ClipartConfig,clipart_dataset",
+    "stamps": "datamodules.sources.stamps:StampsConfig,stamps_dataset",
+    "flags": "datamodules.sources.flags:FlagsConfig,flags_dataset",
+    "photographs": "datamodules.sources.photographs:PhotographsConfig,photographs_dataset",
 }
 
 
@@ -45,8 +49,8 @@ def parser() -> ArgumentParser:
     made = _AnySource(
         prog="python -m datamodules prepare",
         usage="%(prog)s SOURCE OUT [options]  or  %(prog)s --config FILE [options]",
-        description=f"Render or fetch a data set and pack it into OUT. SOURCE is one of {', '.join(SOURCES)}; "
-        f"the options of each are told by `prepare SOURCE --help`.",
+        description=f"Render or fetch a data set and pack it into OUT. SOURCE is one of "
+        f"{', '.join(SOURCES)}; the options of each are told by `prepare SOURCE --help`.",
         epilog="example: python -m datamodules prepare emoji data/emoji",
     )
     made.add_argument("--config", type=str, help="YAML file with `source`, `out` and the source's options")
@@ -58,12 +62,13 @@ def run(options: Namespace, progress: Progress) -> str:
     config_type, make = _load(options.source)
     config = config_type(**{field.name: options[field.name] for field in dataclasses.fields(config_type)})
     out = Path(options.out)
-    folders = {}
+    fetching: dict[str, Any] = {}
     if "packages" in options:
-        folders["packages"] = Path(options.packages) if options.packages else out.parent / "packages"
+        packages = Path(options.packages) if options.packages else out.parent / "packages"
+        fetching = {"packages": packages, "progress": progress}
     result = pack_dataset(
         out,
-        make(config, **folders),
+        make(config, **fetching),
         samples_per_shard=options.samples_per_shard,
         num_workers=options.num_workers,
         progress=progress,

@@ -13,7 +13,8 @@ from infinity.pipeline import InfinityPipeline
 from tests.integration.runs import checkpoint, fit, metrics, recipe, short
 from tests.static.project import ROOT
 
-RECIPES = sorted(path.stem for path in (ROOT / "configs/data").glob("*.yaml"))
+STEMS = [{path.stem for path in (ROOT / "configs" / kind).glob("*.yaml")} for kind in ("data", "vae")]
+RECIPES = sorted(set.intersection(*STEMS))
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from datamodules.emoji import EmojiConfig, caption, concept, emoji_dataset, match_emoji
 from datamodules.index import ShardIndex
 from datamodules.module import ImageTextDataModule
 from datamodules.packing import pack_dataset
 from datamodules.shards import Sample
+from datamodules.sources.emoji import EmojiConfig, caption, concept, emoji_dataset, match_emoji
 from infinity.schedules import Resolution
+from tests.datamodules.sources.packages import silent
 
 LABELS = {
     "1F34E": "red apple",
@@ -49,7 +50,7 @@ def packages(tmp_path: Path) -> Path:
 
 
 def samples(packages: Path, **options: object) -> dict[str, list[Sample]]:
-    parts = emoji_dataset(EmojiConfig(size=32, **options), packages)  # type: ignore[arg-type]
+    parts = emoji_dataset(EmojiConfig(size=32, **options), packages, silent)  # type: ignore[arg-type]
     return {split: [source[k] for k in range(len(source))] for split, source in parts.splits.items()}
 
 
@@ -117,21 +118,21 @@ def test_skin_tones_are_taken_when_asked_for(packages: Path, skin_tones: bool) -
 @pytest.mark.parametrize(
     ("label", "text"),
     [
-        ("red apple", "a red apple on a blue background"),
-        ("umbrella", "an umbrella on a blue background"),
-        ("unicorn", "a unicorn on a blue background"),
-        ("hourglass done", "an hourglass done on a blue background"),
-        ("grapes", "grapes on a blue background"),
-        ("octopus", "an octopus on a blue background"),
-        ("person lifting weights", "a person lifting weights on a blue background"),
-        ("flag: France", "the flag of France on a blue background"),
-        ("keycap: 9", "a keycap with the sign 9 on a blue background"),
-        ("family: woman, boy", "a family with woman and boy on a blue background"),
-        ("man: red hair", "a man with red hair on a blue background"),
+        ("red apple", "a red apple"),
+        ("umbrella", "an umbrella"),
+        ("unicorn", "a unicorn"),
+        ("hourglass done", "an hourglass done"),
+        ("grapes", "grapes"),
+        ("octopus", "an octopus"),
+        ("person lifting weights", "a person lifting weights"),
+        ("flag: France", "the flag of France"),
+        ("keycap: 9", "a keycap with the sign 9"),
+        ("family: woman, boy", "a family with woman and boy"),
+        ("man: red hair", "a man with red hair"),
     ],
 )
 def test_captions_are_sentences(label: str, text: str) -> None:
-    assert caption(label, "blue") == text
+    assert caption(label) == text
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def test_concepts_ignore_who_does_it(label: str, shown: str) -> None:
 
 
 def test_packed_emoji_can_be_streamed(packages: Path, tmp_path: Path) -> None:
-    pack_dataset(tmp_path / "out", emoji_dataset(EmojiConfig(size=32), packages))
+    pack_dataset(tmp_path / "out", emoji_dataset(EmojiConfig(size=32), packages, silent))
     index = ShardIndex.load(tmp_path / "out" / "train")
     assert index[0].key == "39-20E3-0"
     module = ImageTextDataModule(str(tmp_path / "out"), Resolution(stride=8, sides=(1, 4)), batch_size=2)
@@ -165,7 +166,7 @@ def test_packed_emoji_can_be_streamed(packages: Path, tmp_path: Path) -> None:
 def test_a_damaged_picture_is_left_out_and_named(packages: Path, tmp_path: Path) -> None:
     victim = packages / "lobehub-fluent-emoji-3d-1.1.0" / "assets" / "1f403.webp"
     victim.write_bytes(victim.read_bytes()[:30])
-    result = pack_dataset(tmp_path / "out", emoji_dataset(EmojiConfig(size=32, variants=1), packages))
+    result = pack_dataset(tmp_path / "out", emoji_dataset(EmojiConfig(size=32, variants=1), packages, silent))
     left_out = result["left_out"]["train"] + result["left_out"]["val"]
     assert len(left_out) == 1
     assert "1f403.webp: undecodable" in left_out[0]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.npm import fetch_package
+from datamodules.sources.npm import fetch_package
 from tests.datamodules.conftest import write_tar
+from tests.datamodules.sources.packages import silent
 
 
 def archive(path: Path) -> None:
@@ -29,7 +30,7 @@ def test_a_package_is_fetched_once_and_unpacked(tmp_path: Path, monkeypatch: pyt
     archive(tmp_path / "remote.tgz")
     client(tmp_path / "bin", f'cp {tmp_path}/remote.tgz "$4/owner-name-1.0.0.tgz"', monkeypatch)
     for _ in range(2):
-        folder = fetch_package("@owner/name", "1.0.0", tmp_path / "packages")
+        folder = fetch_package("@owner/name", "1.0.0", tmp_path / "packages", silent)
         assert (folder / "assets" / "a.txt").read_text() == "words"
     calls = (tmp_path / "bin" / "calls").read_text().splitlines()
     assert calls == [f"pack @owner/name@1.0.0 --pack-destination {tmp_path / 'packages'}"]
@@ -40,7 +41,7 @@ def test_without_npm_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(
         ValueError, match=r"npm is needed to fetch name@1\.0\.0 and is not installed; .*name-1\.0\.0\.tgz"
     ):
-        fetch_package("name", "1.0.0", tmp_path / "packages")
+        fetch_package("name", "1.0.0", tmp_path / "packages", silent)
 
 
 def test_without_npm_an_archive_put_there_by_hand_is_used(
@@ -49,7 +50,7 @@ def test_without_npm_an_archive_put_there_by_hand_is_used(
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "packages").mkdir()
     archive(tmp_path / "packages" / "name-1.0.0.tgz")
-    assert (fetch_package("name", "1.0.0", tmp_path / "packages") / "assets").is_dir()
+    assert (fetch_package("name", "1.0.0", tmp_path / "packages", silent) / "assets").is_dir()
 
 
 def test_without_a_network_npms_own_message_is_passed_on(
@@ -59,7 +60,7 @@ def test_without_a_network_npms_own_message_is_passed_on(
     with pytest.raises(
         ValueError, match=r"could not fetch name@1\.0\.0 \(code ENOTFOUND\); is the network reachable"
     ):
-        fetch_package("name", "1.0.0", tmp_path / "packages")
+        fetch_package("name", "1.0.0", tmp_path / "packages", silent)
 
 
 def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
@@ -67,5 +68,5 @@ def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"name-1\.0\.0\.tgz is damaged .* remove it and run the command again"
     ):
-        fetch_package("name", "1.0.0", tmp_path)
+        fetch_package("name", "1.0.0", tmp_path, silent)
     assert [path.name for path in tmp_path.iterdir()] == ["name-1.0.0.tgz"]

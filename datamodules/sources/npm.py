@@ -8,12 +8,14 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+from datamodules.packing import Progress
+
 __all__ = ["fetch_package"]
 
 _TIMEOUT_SECONDS = 600
 
 
-def fetch_package(name: str, version: str, directory: Path) -> Path:
+def fetch_package(name: str, version: str, directory: Path, progress: Progress) -> Path:
     """The folder, below `directory`, with the files of one version of a package; fetched if it isn't there.
 
     Without npm, the package's .tgz (as `npm pack` names it) may be put into `directory` by hand.
@@ -25,7 +27,9 @@ def fetch_package(name: str, version: str, directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     archive = directory / f"{stem}.tgz"
     if not archive.is_file():
+        progress(f"fetch {name}", 0, 1)
         _npm_pack(f"{name}@{version}", directory, archive)
+        progress(f"fetch {name}", 1, 1)
     temporary = directory / f".{stem}.{os.getpid()}.tmp"
     try:
         with tarfile.open(archive, "r:gz") as tar:
