@@ -29,19 +29,17 @@ def galleries(splits: Mapping[str, ShardIndex], duplicates: Duplicates | None) -
     """All that there is to look at."""
     rng = np.random.default_rng(0)
     shares = np.array([len(index) for index in splits.values()], np.float64)
-    counts = np.ceil(_RANDOM * shares / shares.sum()).astype(int)
+    counts = np.maximum(1, np.rint(_RANDOM * shares / shares.sum())).astype(int)
     random = [
         (split, number)
         for (split, index), count in zip(splits.items(), counts, strict=True)
         for number in np.sort(rng.choice(len(index), min(count, len(index)), replace=False)).tolist()
     ]
     found = [Gallery("Random samples", "Drawn from every split with a fixed seed.", _tiles(splits, random))]
-    ratios = np.concatenate([index.heights / index.widths for index in splits.values()])
-    if np.ptp(ratios) > 0.01:
-        places = [(split, number) for split, index in splits.items() for number in range(len(index))]
-        order = np.argsort(ratios, kind="stable")
-        extremes = [places[at] for at in (*order[:_EXTREME], *order[::-1][:_EXTREME])]
+    widest, tallest = _extremes(splits, 1), _extremes(splits, -1)
+    if widest[0].ratio != tallest[0].ratio:
         note = f"The {_EXTREME} widest, then the {_EXTREME} tallest."
+        extremes = [(one.split, one.number) for one in (*widest, *tallest)]
         found.append(Gallery("Extreme aspect ratios", note, _tiles(splits, extremes)))
     if duplicates is not None:
         note = f"Each next to what it looks like; {len(duplicates.groups)} groups, drawn with a fixed seed."
@@ -52,6 +50,22 @@ def galleries(splits: Mapping[str, ShardIndex], duplicates: Duplicates | None) -
         ]
         found.append(Gallery("Look-alikes", note, tiles))
     return [gallery for gallery in found if gallery.tiles]
+
+
+class _Shape(NamedTuple):
+    ratio: float
+    split: str
+    number: int
+
+
+def _extremes(splits: Mapping[str, ShardIndex], sign: int) -> list[_Shape]:
+    """The samples of the smallest (sign 1) or largest (sign -1) height / width."""
+    found = []
+    for split, index in splits.items():
+        ratios = index.heights / index.widths
+        for number in np.argsort(sign * ratios, kind="stable")[:_EXTREME].tolist():
+            found.append(_Shape(float(ratios[number]), split, number))
+    return sorted(found, key=lambda shape: sign * shape.ratio)[:_EXTREME]
 
 
 def _tiles(splits: Mapping[str, ShardIndex], places: Iterable[tuple[str, int]]) -> list[Tile]:

@@ -57,7 +57,7 @@ def _figures(
     sides = {split: np.log2(one.enlargement) for split, one in images.items()}
     figure, axes = _histogram("Enlargement to the bucket's size", "factor of the sides", sides)
     axes.axvline(0, color="#b5523b", linewidth=0.8)
-    _powers_of_two(axes)
+    _powers_of_two(axes, (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1, 3 / 2, 2, 3, 4, 6, 8))
     yield "enlargement", figure
     kinds = {
         f"{split}: {kind}" if len(one.words) > 1 else split: words
@@ -162,7 +162,7 @@ def _buckets(images: Mapping[str, SplitImages], resolution: Resolution) -> Any:
         markersize=4,
         label="area cut away",
     )
-    labels = [f"{1 / resolution.aspect_ratios[number]:.2g}" for number in numbers]
+    labels = [f"{1 / resolution.aspect_ratios[number]:.3g}" for number in numbers]
     axes.set_xticks(range(len(numbers)), labels, rotation=45 if len(numbers) > 8 else 0)
     axes.set_ylabel("%")
     axes.margins(y=0.25)
