@@ -287,7 +287,7 @@ def test_every_tensor_is_found_under_its_sample_and_name(shared_root: Path, tmp_
         ([], "nothing to cache; name a tokenizer with --vae"),
         (["--vae=VAE", "--resolution.stride=16", "--resolution.sides=[1,2]"], "set it to 8"),
         (["--text={kind: hashing}", "--part=0/2"], "part must be K/N with K from 1 to N, got 0/2"),
-        (["--text={kind: hashin}"], "TextEncoderConfig.kind must be 'hashing' or 'huggingface'"),
+        (["--text={kind: ngram}"], "TextEncoderConfig.kind must be 'hashing' or 'huggingface'"),
         (["--text={kind: hashing}", "--device=gpu"], "the device 'gpu' cannot be used here"),
     ],
 )
