@@ -12,7 +12,7 @@ from datamodules.bucketing import BatchSequence, EvaluationOrder
 from datamodules.caching import CachedSamples, SampleCache, open_caches
 from datamodules.captions import MAIN_KIND, CaptionChoice
 from datamodules.mixture import DataSource, samples_per_epoch
-from datamodules.order import Source, TrainingOrder, block_bounds, joined_bounds
+from datamodules.order import Source, TrainingOrder, block_bounds, block_size, joined_bounds
 from datamodules.order_summary import order_summary
 from datamodules.reader import BatchReader
 from datamodules.split_data import SplitData, open_split
@@ -181,15 +181,21 @@ class ImageTextDataModule(LightningDataModule):
         return self.batch_size * self.num_ranks
 
     def _training_order(self, data: SplitData) -> TrainingOrder:
-        ends = np.cumsum([0, *map(len, data.parts)]).tolist()
+        ends, drawn = np.cumsum([0, *map(len, data.parts)]).tolist(), _drawn(data)
+        in_window = [self.shuffle_window * count / sum(drawn) for count in drawn]
         return TrainingOrder(
             data.buckets,
-            joined_bounds([block_bounds(part.shard_starts) for part in data.parts]),
+            joined_bounds(
+                [
+                    block_bounds(part.shard_starts, block_size(count))
+                    for part, count in zip(data.parts, in_window, strict=True)
+                ]
+            ),
             num_buckets=len(self.resolution.aspect_ratios),
             global_batch=self.global_batch_size,
             seed=self.seed,
             shuffle_window=self.shuffle_window,
-            sources=[Source(*place) for place in zip(ends, ends[1:], _drawn(data), strict=False)],
+            sources=[Source(*place) for place in zip(ends, ends[1:], drawn, strict=False)],
         )
 
     def _identity(self) -> dict[str, Any]:

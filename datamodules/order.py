@@ -1,10 +1,10 @@
 """The order of training: a pure function of seed, epoch and global batch size, evaluated lazily.
 
-An epoch goes through blocks, runs of consecutive samples of one shard, in a shuffled order. As many blocks
-as hold about `shuffle_window` samples make a window. Within a window the samples of each bucket are shuffled;
-one window after the other, they make the bucket's stream. Batch j of a bucket is the stream's items
-[j * B, (j + 1) * B), where B is the global batch size. Batches that are completed in a window come in that
-window, shuffled.
+An epoch goes through blocks, runs of consecutive samples of one shard, in a shuffled order; those of several
+data sets are spread evenly. As many blocks as hold about `shuffle_window` samples make a window. Within a
+window the samples of each bucket are shuffled; one window after the other, they make the bucket's stream.
+Batch j of a bucket is the stream's items [j * B, (j + 1) * B), where B is the global batch size. Batches that
+are completed in a window come in that window, shuffled.
 
 So a data set up to the window's size is shuffled as a whole, and a larger one is read mostly sequentially.
 Counts of samples per block and bucket tell which window a step lies in: going on at any step takes that
@@ -21,10 +21,11 @@ import numpy as np
 
 from datamodules.bucketing import GlobalBatch, shuffled
 
-__all__ = ["MAX_BLOCK", "EpochOrder", "Runs", "Source", "TrainingOrder", "block_bounds", "joined_bounds"]
+__all__ = ["EpochOrder", "Runs", "Source", "TrainingOrder", "block_bounds", "block_size", "joined_bounds"]
 
-MAX_BLOCK = 2**14  # samples; shards of img2dataset (10,000) are one block
-_BLOCKS, _BATCHES, _PASSES = -1, -2, -3  # last words of a shuffle's key; buckets count from 0
+_BLOCKS_PER_WINDOW = 8
+_MIN_BLOCK, _MAX_BLOCK = 2**6, 2**14  # samples; shards of img2dataset (10,000) are one block
+_BATCHES, _PASSES = -1, -2  # last words of a shuffle's key; buckets count from 0
 
 
 class Source(NamedTuple):
@@ -43,7 +44,12 @@ class Runs(NamedTuple):
     counts_RB: np.ndarray  # int32, samples per bucket
 
 
-def block_bounds(shard_starts: np.ndarray, max_block: int = MAX_BLOCK) -> np.ndarray:
+def block_size(num_in_window: float) -> int:
+    """The most samples of a block of a data set that has so many in a window: it shall have several there."""
+    return int(min(max(num_in_window // _BLOCKS_PER_WINDOW, _MIN_BLOCK), _MAX_BLOCK))
+
+
+def block_bounds(shard_starts: np.ndarray, max_block: int) -> np.ndarray:
     """Where blocks begin, and the number of samples: every shard is cut into equal parts, as few as may be.
 
     Args:
@@ -123,7 +129,8 @@ class TrainingOrder:
     def _epoch(self, epoch: int) -> EpochOrder:
         parts = [self._runs(number, epoch) for number in range(len(self.sources))]
         runs = Runs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-        order = shuffled(len(runs.starts), self.seed, epoch, _BLOCKS)
+        # every source goes on at its own even pace: by the share of its samples before the middle of a run
+        order = np.argsort(np.concatenate([_middles(part) for part in parts]), kind="stable")
         runs = Runs(*(column[order] for column in runs))
         return EpochOrder(
             self.buckets,
@@ -156,6 +163,11 @@ class TrainingOrder:
             part = self.buckets[start[run] : stop[run]]
             counts_RB[run] = np.bincount(part, minlength=counts_RB.shape[1])
         return Runs(start, stop, counts_RB)
+
+
+def _middles(runs: Runs) -> np.ndarray:
+    sizes = runs.stops - runs.starts
+    return (sizes.cumsum() - sizes / 2) / sizes.sum()
 
 
 class EpochOrder:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from datamodules import order as order_module
 from datamodules.bucketing import rank_slice, shuffled
-from datamodules.order import Source, TrainingOrder, block_bounds, joined_bounds
+from datamodules.order import Source, TrainingOrder, block_bounds, block_size, joined_bounds
 
 NUM_BUCKETS = 4
 Batches = list[tuple[int, list[int]]]
@@ -54,8 +54,7 @@ def slow(
         shard = list(group)
         parts = -(-len(shard) // max_block)
         blocks += [shard[len(shard) * k // parts : len(shard) * (k + 1) // parts] for k in range(parts)]
-    for key in ((seed, 0, epoch, -3), (seed, epoch, -1)):
-        blocks = [blocks[k] for k in shuffled(len(blocks), *key)]
+    blocks = [blocks[k] for k in shuffled(len(blocks), seed, 0, epoch, -2)]
     windows: dict[int, list[int]] = {}
     before = 0
     for block in blocks:
@@ -71,7 +70,7 @@ def slow(
             while len(stream) >= global_batch:
                 completed.append((bucket, stream[:global_batch]))
                 del stream[:global_batch]
-        batches += [completed[k] for k in shuffled(len(completed), seed, epoch, number, -2)]
+        batches += [completed[k] for k in shuffled(len(completed), seed, epoch, number, -1)]
     return batches, [len(stream) for stream in streams]
 
 
@@ -190,9 +189,14 @@ def test_a_large_shard_is_cut_into_equal_blocks() -> None:
     assert joined_bounds([np.array([0, 3]), np.array([0, 2, 5])]).tolist() == [0, 3, 5, 8]
 
 
+@pytest.mark.parametrize(("num_in_window", "size"), [(2**18, 2**14), (8000, 1000), (3, 64)])
+def test_every_data_set_has_several_blocks_in_a_window(num_in_window: int, size: int) -> None:
+    assert block_size(num_in_window) == size
+
+
 def mixed(*drawn: int, seed: int = 0) -> TrainingOrder:
     """Data sets of 100 samples in shards of 7, so many of which an epoch has; two buckets."""
-    bounds = joined_bounds([block_bounds(np.array([*range(0, 100, 7), 100]))] * len(drawn))
+    bounds = joined_bounds([block_bounds(np.array([*range(0, 100, 7), 100]), 5)] * len(drawn))
     buckets = (np.arange(100 * len(drawn)) % 3 > 0).astype(np.uint8)
     sources = [Source(100 * k, 100 * (k + 1), count) for k, count in enumerate(drawn)]
     return TrainingOrder(
@@ -226,6 +230,29 @@ def test_the_batches_of_a_mixture_hold_all_data_sets_in_proportion() -> None:
     assert np.mean(samples >= 100) == pytest.approx(0.8, abs=0.02)
     mixtures = [len(set(order.batch(k).samples // 100)) for k in range(50)]
     assert mixtures.count(2) > 20
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.04])
+def test_every_window_of_a_mixture_has_the_data_sets_in_proportion(share: float) -> None:
+    """Within a block at either end, also where one data set has many passes and the other only begins."""
+    sizes, drawn = (3000, 60_000), (int(63_000 * share), 63_000 - int(63_000 * share))
+    window = 6300
+    blocks = [block_size(window * count / 63_000) for count in drawn]
+    starts = [np.arange(0, size + 1, 1000) for size in sizes]
+    order = TrainingOrder(
+        np.zeros(63_000, np.uint8),
+        joined_bounds([block_bounds(start, block) for start, block in zip(starts, blocks, strict=True)]),
+        num_buckets=1,
+        global_batch=10,
+        seed=0,
+        shuffle_window=window,
+        sources=[Source(0, 3000, drawn[0]), Source(3000, 63_000, drawn[1])],
+    )
+    for epoch in range(3):
+        samples = np.array([order.epoch(epoch).batch(k).samples for k in range(len(order))]).ravel()
+        for start in range(0, len(samples), window):
+            count = np.sum(samples[start : start + window] < 3000)
+            assert abs(count - share * window) <= 2 * (blocks[0] + share * blocks[1]) + 10
 
 
 def test_a_batch_of_a_mixture_is_found_in_its_epoch() -> None:
