@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from infinity.images import fit_image, open_image, to_tensor, to_uint8
+from infinity.images import fit_image, open_image, save_png, to_tensor, to_uint8
 
 
 def test_quantization_to_uint8_rounds_and_clamps():
@@ -53,3 +53,12 @@ def test_fitting_cuts_out_the_middle():
     fitted = fit_image(image, 20, 20)
     assert fitted.size == (20, 20)
     assert fitted.crop((3, 3, 17, 17)).getextrema() == ((0, 0),) * 3
+
+
+def test_texts_are_kept_in_a_png_beside_the_same_pixels(tmp_path):
+    image = Image.effect_noise((8, 8), 60).convert("RGB")
+    texts = {"prompt": "ein Café\u2028", "rewriter": "function-1"}
+    assert save_png(image, tmp_path / "a.png") != save_png(image, tmp_path / "b.png", texts)
+    with Image.open(tmp_path / "b.png") as read:
+        assert read.text == texts
+        assert read.tobytes() == image.tobytes()
