@@ -55,7 +55,7 @@ class Journals:
     def rows(self, attempt: int, rank: int) -> dict[int, list[str]]:
         if not (path := self.path(attempt, rank)).exists():
             return {}
-        return {step: keys for step, keys in map(json.loads, path.read_text().splitlines())}
+        return dict(map(json.loads, path.read_text().splitlines()))
 
     def sequence(self) -> list[list[str]]:
         """Keys of the global batches; steps that were repeated after a kill must repeat them."""
