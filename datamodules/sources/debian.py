@@ -55,7 +55,9 @@ def fetch_deb(name: str, directory: Path, progress: Progress) -> DebianPackage:
     stem = found[0] if found else _download(name, directory, progress)
     folder, archive = directory / stem, directory / f"{stem}.deb"
     if not folder.is_dir():
+        progress(f"unpack {name}", 0, 1)
         _unpack(archive, folder)
+        progress(f"unpack {name}", 1, 1)
     return DebianPackage(name, unquote(stem.split("_")[1]), folder)
 
 
@@ -101,6 +103,8 @@ def _apt(apt: str, name: str, directory: Path, progress: Progress) -> str | None
             except BaseException:
                 process.kill()
                 raise
+        if process.returncode == 0:
+            progress(f"fetch {name} (MB)", total - done, total)
         messages.seek(0)
         errors = [line.removeprefix("E:").strip() for line in messages if line.startswith("E:")]
     return (errors or ["no message"])[0] if process.returncode else None
