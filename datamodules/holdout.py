@@ -6,7 +6,10 @@ import hashlib
 import os
 from collections.abc import Mapping
 
-__all__ = ["check_held_out", "check_val_fraction", "held_out"]
+__all__ = ["VAL_FRACTION", "check_held_out", "check_val_fraction", "held_out"]
+
+VAL_FRACTION = 0.02
+"""Of a user's own data, if nothing else is said."""
 
 
 def check_val_fraction(val_fraction: float) -> None:

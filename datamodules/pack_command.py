@@ -11,6 +11,7 @@ from datamodules.columns import ColumnsAsked
 from datamodules.command_line import command_parser, told_result
 from datamodules.engines import Engine, Processes
 from datamodules.folder import folder_dataset
+from datamodules.holdout import VAL_FRACTION
 from datamodules.packing import DatasetParts, Progress, pack_dataset
 from datamodules.preview import refuse_if_hopeless, tell_plan, try_samples
 from datamodules.shard_dataset import index_user_shards, tell_shards
@@ -19,7 +20,6 @@ from datamodules.user_data import Kind, UserData, recognise
 
 __all__ = ["parser", "run"]
 
-_VAL_FRACTION = 0.02
 _OF_TABLES = ("images", "image_column", "caption", "key_column", "split_column")
 _OF_IMAGES = ("max_side", "samples_per_shard")
 _DESCRIPTION = """Make a data set of your own images and captions. IN is one of
@@ -42,7 +42,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--dry_run", "--dry-run", action="store_true", help="tell what would be done")
     made.add_argument("--kind", type=Kind | None, help="what IN is, where a folder holds several of them")
     made.add_argument(
-        "--val_fraction", type=float | None, help=f"share of held-out images (default: {_VAL_FRACTION})"
+        "--val_fraction", type=float | None, help=f"share of held-out images (default: {VAL_FRACTION})"
     )
     made.add_argument("--max_left_out", type=float, default=0.1, help="share that may be unusable")
     made.add_argument("--samples_per_shard", type=int | None, help="default: 2000")
@@ -93,8 +93,8 @@ def run(options: Namespace, progress: Progress) -> str:
 
 
 def _parts(options: Namespace, data: UserData, progress: Progress) -> DatasetParts:
-    fraction = _VAL_FRACTION if options.val_fraction is None else options.val_fraction
     if data.kind == "folder":
+        fraction = VAL_FRACTION if options.val_fraction is None else options.val_fraction
         return folder_dataset(Path(data.place), fraction, max_side=options.max_side)
     asked = ColumnsAsked(
         image=options.image_column,
@@ -106,7 +106,7 @@ def _parts(options: Namespace, data: UserData, progress: Progress) -> DatasetPar
         data.tables,
         asked,
         images=Path(options.images) if options.images else None,
-        val_fraction=fraction,
+        val_fraction=options.val_fraction,
         max_side=options.max_side,
         progress=progress,
     )
@@ -134,8 +134,6 @@ def _refuse_unused(options: Namespace, data: UserData) -> None:
     for name in unused:
         if options[name] is not None:
             raise ValueError(f"--{name} means nothing for {options.data}, which is {data.told}")
-    if options.split_column and options.val_fraction is not None:
-        raise ValueError("--split_column and --val_fraction both say how to divide; give one of them")
     if options.ray_address and options.engine != "ray":
         raise ValueError("--ray_address needs --engine ray")
     for name in ("samples_per_shard", "max_side"):

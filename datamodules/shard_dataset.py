@@ -11,8 +11,8 @@ from datamodules.engines import Engine
 from datamodules.holdout import check_val_fraction, held_out
 from datamodules.index import ShardIndex, scan_shard
 from datamodules.indexing import Progress, find_shards, index_shards
+from datamodules.listing import file_sizes
 from datamodules.packing import begin_dataset, check_left_out, finish_dataset
-from datamodules.storage import file_sizes
 
 __all__ = ["index_user_shards", "tell_shards"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.columns import Columns, ColumnsAsked, choose_columns, is_url, url_refusal
-from datamodules.holdout import check_held_out, check_val_fraction, held_out
+from datamodules.holdout import VAL_FRACTION, check_held_out, check_val_fraction, held_out
 from datamodules.packing import DatasetParts
 from datamodules.table_source import ROW, TableSource, clean_key, is_missing
 from datamodules.tables import Table, TableRow, open_table
@@ -20,15 +20,22 @@ from datamodules.tables import Table, TableRow, open_table
 __all__ = ["table_dataset"]
 
 _SPLIT_NAMES = {"validation": "val", "valid": "val"}
+_SPLIT_OF_FILE = re.compile(r"(train|validation|valid|val|test)[-_.]")  # as Hugging Face names its files
 _MAX_SPLITS = 8
 _EVERY = 2**14  # rows between two reports of progress
 
 
 class _Splits:
-    """Rows by split, one number each for table, place and number."""
+    """Rows by split, one number each for table, place and number.
 
-    def __init__(self, columns: Columns, val_fraction: float) -> None:
+    Args:
+        of_tables: the split of every table, if their files' names tell it.
+        val_fraction: of rows whose split neither their table nor a column tells.
+    """
+
+    def __init__(self, columns: Columns, of_tables: Sequence[str], val_fraction: float) -> None:
         self.columns = columns
+        self.of_tables = of_tables
         self.val_fraction = val_fraction
         self.rows: dict[str, array[int]] = {}
         self.keys = array("q")  # hashes
@@ -39,7 +46,9 @@ class _Splits:
         if number <= _EVERY and is_url(image):
             raise ValueError(url_refusal(table.path, self.columns.image, self.columns.captions))
         split = "train"  # of unreadable rows too, which are left out, and named, when they are packed
-        if row.values is None:
+        if self.of_tables:
+            split = self.of_tables[number_of_table]
+        elif row.values is None:
             pass
         elif self.columns.split:
             split = self._split(table, number, values[self.columns.split])
@@ -81,7 +90,7 @@ def table_dataset(
     asked: ColumnsAsked,
     *,
     images: Path | None = None,
-    val_fraction: float = 0.02,
+    val_fraction: float | None = None,
     max_side: int | None = None,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> DatasetParts:
@@ -89,12 +98,19 @@ def table_dataset(
 
     Args:
         images: folder of the images; the first table's own if not given.
-        val_fraction: share of `val`, by a hash of the image's name; ignored if a column names the splits.
+        val_fraction: share of `val`, by a hash of the image's name (default: 0.02), if neither a column nor
+            the names of the files (``train-00000-of-00002.parquet``) tell the splits.
     """
-    check_val_fraction(val_fraction)
     tables = tuple(open_table(path) for path in paths)
     columns = choose_columns(tables[0].path, tables[0].columns, asked)
-    splits = _Splits(columns, val_fraction)
+    of_tables = [] if columns.split else _splits_of_files(paths)
+    is_divided = not columns.split and not of_tables
+    if val_fraction is not None and not is_divided:
+        told = f"the column {columns.split}" if columns.split else f"names as {paths[0].name}"
+        raise ValueError(f"{told} and val_fraction both say how to divide; give one of them")
+    val_fraction = VAL_FRACTION if val_fraction is None else val_fraction
+    check_val_fraction(val_fraction)
+    splits = _Splits(columns, of_tables, val_fraction)
     wanted = [name for name in (columns.image, columns.key, columns.split) if name]
     total = sum(table.end for table in tables)
     listing = hashlib.sha256()
@@ -112,7 +128,7 @@ def table_dataset(
         listing.update(os.fsencode(f"{table.path.name}|{facts.st_size}|{facts.st_mtime_ns}\n"))
     splits.check_keys()
     rows = {split: np.asarray(numbers).reshape(-1, 3) for split, numbers in sorted(splits.rows.items())}
-    if columns.split is None:
+    if is_divided:
         what = f"rows of {', '.join(path.name for path in paths[:3])}"
         check_held_out({split: len(places) for split, places in rows.items()}, val_fraction, what)
     folder = images or paths[0].parent
@@ -122,7 +138,7 @@ def table_dataset(
         "columns": columns.as_dict(),
         "files": listing.hexdigest()[:16],
     }
-    if columns.split is None:
+    if is_divided:
         description["val_fraction"] = val_fraction
     if images is not None:
         description["images"] = Path(os.path.relpath(images, paths[0].parent)).as_posix()
@@ -133,6 +149,14 @@ def table_dataset(
         for split, places in rows.items()
     }
     return DatasetParts(description, sources, {})
+
+
+def _splits_of_files(paths: Sequence[Path]) -> list[str]:
+    """The split of every file if all names begin with one and there are several; else none."""
+    found = [match[1] for path in paths if (match := _SPLIT_OF_FILE.match(path.name))]
+    if len(found) < len(paths) or len(set(found)) == 1:
+        return []
+    return [_SPLIT_NAMES.get(name, name) for name in found]
 
 
 def _structured(rows: np.ndarray) -> np.ndarray:

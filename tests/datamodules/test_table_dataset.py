@@ -42,7 +42,8 @@ def write_lines(path: Path, rows: Rows) -> Path:
 
 
 def make(table: Path, images: Path | None = None, val_fraction: float = 0.0, **asked: Any) -> DatasetParts:
-    return table_dataset([table], ColumnsAsked(**asked), images=images, val_fraction=val_fraction)
+    fraction = None if "split" in asked else val_fraction
+    return table_dataset([table], ColumnsAsked(**asked), images=images, val_fraction=fraction)
 
 
 def captions(source: SampleSource) -> list[str]:
@@ -196,6 +197,19 @@ def test_tables_of_one_data_set_need_the_same_columns(photos: Path) -> None:
     ]
     with pytest.raises(ValueError, match=r"b\.jsonl lacks the columns \['image'\] of a\.jsonl"):
         table_dataset(tables, ColumnsAsked(), val_fraction=0.0)
+
+
+def test_files_that_are_named_by_splits_are_splits(photos: Path) -> None:
+    names = ["train-0.jsonl", "train-1.jsonl", "validation-0.jsonl", "test-0.jsonl"]
+    tables = [
+        write_lines(photos / name, [{"image": f"p{k}.png", "text": name}]) for k, name in enumerate(names)
+    ]
+    parts = table_dataset(tables, ColumnsAsked())
+    found = {split: captions(source) for split, source in parts.splits.items()}
+    assert found == {"train": names[:2], "val": names[2:3], "test": names[3:]}
+    with pytest.raises(ValueError, match=r"names as train-0\.jsonl and val_fraction both say how to divide"):
+        table_dataset(tables, ColumnsAsked(), val_fraction=0.1)
+    assert list(table_dataset(tables[:2], ColumnsAsked(), val_fraction=0.0).splits) == ["train"]
 
 
 def test_a_job_of_a_long_table_is_small(photos: Path) -> None:
