@@ -22,18 +22,10 @@ import numpy as np
 from datamodules.decode import BrokenSampleError
 from datamodules.index_columns import COLUMNS, Column, column_name
 from datamodules.index_files import HEADER, VERSION, Shard, prefixes_of, write_index
+from datamodules.listing import file_sizes
 from datamodules.members import BLOCK, Member, SampleRow, read_member, read_sample
 from datamodules.scanning import ShardScan, printable, scan_shard, tar_members
-from datamodules.storage import (
-    ShardFile,
-    cache_folder,
-    fetch,
-    file_sizes,
-    is_url,
-    join,
-    location_of,
-    open_file,
-)
+from datamodules.storage import ShardFile, cache_folder, fetch, is_url, join, location_of, open_file
 
 __all__ = [
     "Member",

@@ -22,17 +22,9 @@ from datamodules.engines import Engine, Processes
 from datamodules.holdout import check_val_fraction, held_out
 from datamodules.index import ShardIndex, ShardScan, scan_shard, write_index
 from datamodules.index_files import VERSION
+from datamodules.listing import file_sizes, folders_in, sizes_in
 from datamodules.shards import write_atomic
-from datamodules.storage import (
-    cache_folder,
-    check_writable,
-    file_sizes,
-    folders_in,
-    is_url,
-    join,
-    location_of,
-    sizes_in,
-)
+from datamodules.storage import cache_folder, check_writable, is_url, join, location_of
 
 __all__ = ["Progress", "find_shards", "index_directory", "index_shards", "silent"]
 
@@ -82,7 +74,10 @@ def index_directory(
             }
         index_shards(shards, parts, engine=Processes(num_workers), progress=progress)
         targets += parts
-    return {_base_name(target): ShardIndex.load(target) for target in targets}
+    indices = {_base_name(target): ShardIndex.load(target) for target in targets}
+    for index in indices.values():
+        index.verify()  # a web server without byte ranges shows here, not in the middle of a training
+    return indices
 
 
 def find_shards(source: str | Path, out: str | Path | None = None) -> dict[str, list[str]]:

@@ -12,8 +12,9 @@ import numpy as np
 from datamodules.bucketing import assign_buckets
 from datamodules.index import ShardIndex
 from datamodules.index_files import HEADER
+from datamodules.listing import file_sizes
 from datamodules.mixture import DataSource, JoinedIndex, source_names
-from datamodules.storage import file_sizes, is_url, join, location_of
+from datamodules.storage import is_url, join, location_of
 from infinity.schedules import Resolution
 
 __all__ = ["SplitData", "open_split"]

@@ -8,8 +8,7 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,19 +21,17 @@ __all__ = [
     "cache_folder",
     "check_writable",
     "fetch",
-    "file_sizes",
-    "folders_in",
     "is_url",
     "join",
     "location_of",
+    "on_remote",
     "open_file",
-    "sizes_in",
+    "remote_size",
     "upload",
 ]
 
 _ATTEMPTS = 3
 _FIRST_PAUSE_S = 0.2
-_NUM_THREADS = 16
 _FINAL = (400, 401, 403, 405, 410, 416, 501)  # answers of web servers that another try doesn't change
 
 
@@ -107,7 +104,7 @@ class RemoteFile:
 
     @cached_property
     def size(self) -> int:
-        size = _remote_size(self.url)
+        size = remote_size(self.url)
         if size is None:
             raise FileNotFoundError(f"{self.url} is not there")
         return size
@@ -121,7 +118,7 @@ class RemoteFile:
             stop = min(start + max(num_bytes, self.read_ahead), self.size)
         if stop <= start:
             return b""
-        data = _remote(self.url, lambda files, path: files.cat_file(path, start=start, end=stop))
+        data = on_remote(self.url, lambda files, path: files.cat_file(path, start=start, end=stop))
         if len(data) > stop - start:
             raise OSError(
                 f"the server of {self.url} sends whole files instead of byte ranges; copy the shards to a "
@@ -167,52 +164,9 @@ class FileView(io.RawIOBase):
         return len(data)
 
 
-def sizes_in(folder: str) -> dict[str, int | None]:
-    """Files of a folder, if there is one, with their sizes in bytes; None where a listing doesn't tell."""
-    if is_url(folder):
-        entries = _remote_entries(folder)
-        return {_name(entry): entry.get("size") for entry in entries if entry.get("type") != "directory"}
-    sizes: dict[str, int | None] = {}
-    try:
-        with os.scandir(folder or ".") as found:
-            for entry in found:
-                try:
-                    if entry.is_file():
-                        sizes[entry.name] = entry.stat().st_size
-                except FileNotFoundError:  # removed meanwhile, or a dangling link
-                    continue
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a name that can't exist
-        return {}
-    return sizes
-
-
-def folders_in(folder: str) -> list[str]:
-    """Names of the folders in a folder, sorted."""
-    if is_url(folder):
-        return sorted(_name(entry) for entry in _remote_entries(folder) if entry.get("type") == "directory")
-    return sorted(path.name for path in Path(folder).glob("*/"))
-
-
-def file_sizes(locations: Sequence[str]) -> list[int | None]:
-    """Sizes in bytes, None for files that aren't there: one listing a folder, not one request a file."""
-    folders: dict[str, dict[str, int | None]] = {}
-    sizes: list[int | None] = []
-    for location in locations:
-        folder, _, name = location.rpartition("/")
-        if folder not in folders:
-            folders[folder] = sizes_in(folder)
-        sizes.append(folders[folder].get(name))
-    unknown = [number for number, size in enumerate(sizes) if size is None]
-    if unknown:  # not every web server lists its folders
-        with ThreadPoolExecutor(_NUM_THREADS) as pool:
-            for number, size in zip(unknown, pool.map(_size, [locations[k] for k in unknown]), strict=True):
-                sizes[number] = size
-    return sizes
-
-
 def fetch(url: str, path: Path) -> None:
     """Copy a remote file to this machine."""
-    _remote(url, lambda files, there: files.get_file(there, str(path)))
+    on_remote(url, lambda files, there: files.get_file(there, str(path)))
 
 
 def upload(path: Path, url: str) -> None:
@@ -228,14 +182,14 @@ def check_writable(folder: str) -> None:
 
 def _write(url: str, call: Callable[[Any, str], Any]) -> None:
     try:
-        _remote(url, call)
+        on_remote(url, call)
     except (OSError, NotImplementedError) as error:
         raise ValueError(
             f"{url} can't be written ({error}); give a folder of this machine by --out"
         ) from error
 
 
-def _remote(url: str, call: Callable[[Any, str], Any]) -> Any:
+def on_remote(url: str, call: Callable[[Any, str], Any]) -> Any:
     """What ``call(file system, path there)`` returns, tried again after errors that may pass.
 
     The file system is asked for each time, as fsspec keeps one per process and thread.
@@ -261,33 +215,10 @@ def _remote(url: str, call: Callable[[Any, str], Any]) -> Any:
     raise OSError(f"{url} failed ({type(last).__name__}: {last})") from last
 
 
-def _remote_entries(folder: str) -> list[dict[str, Any]]:
-    def listed(files: Any, path: str) -> list[dict[str, Any]]:
-        files.invalidate_cache()
-        return files.ls(path, detail=True)
-
+def remote_size(url: str) -> int | None:
+    """In bytes, None for a file that isn't there."""
     try:
-        return _remote(folder, listed)
-    except (OSError, NotImplementedError):  # servers without listings answer with an error of their own
-        return []
-
-
-def _name(entry: dict[str, Any]) -> str:
-    return str(entry["name"]).rstrip("/").rpartition("/")[2]
-
-
-def _size(location: str) -> int | None:
-    if is_url(location):
-        return _remote_size(location)
-    try:
-        return os.stat(location).st_size
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a name that can't exist
-        return None
-
-
-def _remote_size(url: str) -> int | None:
-    try:
-        size = _remote(url, lambda files, path: files.info(path)["size"])
+        size = on_remote(url, lambda files, path: files.info(path)["size"])
     except FileNotFoundError:
         return None
     if size is None:

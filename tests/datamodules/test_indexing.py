@@ -14,7 +14,7 @@ import pytest
 
 from datamodules.__main__ import main
 from datamodules.engines import Processes
-from datamodules.index import ShardIndex, read_sample
+from datamodules.index import ShardIndex, read_sample, scan_shard
 from datamodules.indexing import index_directory, index_shards
 from tests.datamodules.foreign_shards import image, write_foreign
 from tests.datamodules.http_server import RangeServer, serve
@@ -100,6 +100,14 @@ def test_patterns_that_name_too_much_or_nothing_are_refused(foreign: Path, tmp_p
         index_directory(f"{foreign}/{{00000,00000}}.tar")
 
 
+def test_a_web_server_without_listings_needs_a_pattern(server: RangeServer, tmp_path: Path) -> None:
+    server.has_listings = False
+    with pytest.raises(OSError, match=r"can't be listed \(.*403.*name them by a pattern: http://.*\.tar"):
+        index_directory(server.url, out=tmp_path / "out")
+    index = index_directory(f"{server.url}/{{00000..00001}}.tar", out=tmp_path / "out")["out"]
+    assert len(index) == 12
+
+
 def test_a_folder_without_shards_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no \.tar shards in .* or in its subfolders$"):
         index_directory(tmp_path)
@@ -157,9 +165,19 @@ def test_shards_behind_a_web_server_are_indexed_and_read(
         index.shard_path(0)
 
 
-def test_a_remote_shard_is_fetched_once_for_its_scan(server: RangeServer, tmp_path: Path) -> None:
-    index_directory(f"{server.url}/00000.tar", out=tmp_path / "out")
-    assert len(server.gets) == 1 + 1  # a listing and the shard
+def test_a_remote_shard_is_fetched_once_for_its_scan(server: RangeServer) -> None:
+    scan_shard(f"{server.url}/00000.tar")
+    assert len(server.gets) == 1
+
+
+def test_a_server_without_ranges_is_refused_when_its_shards_are_indexed(
+    server: RangeServer, tmp_path: Path
+) -> None:
+    server.has_ranges = False
+    with pytest.raises(
+        OSError, match=r"the server of http://.*\.tar sends whole files instead of byte ranges"
+    ):
+        index_directory(server.url, out=tmp_path / "out")
 
 
 def test_a_network_error_while_scanning_is_no_broken_sample(

@@ -10,15 +10,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from datamodules.storage import (
-    LocalFile,
-    RemoteFile,
-    file_sizes,
-    folders_in,
-    location_of,
-    open_file,
-    sizes_in,
-)
+from datamodules.listing import file_sizes, folders_in, sizes_in
+from datamodules.storage import LocalFile, RemoteFile, location_of, open_file
 from tests.datamodules.http_server import RangeServer, serve
 
 DATA = bytes(range(256)) * 40
