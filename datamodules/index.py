@@ -251,7 +251,7 @@ def _local_copy(url: str) -> Path:
                 file_name = column_name(header["fingerprint"], column)
                 if num_bytes:
                     fetch(join(url, file_name), temporary / file_name)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise _damaged(url, error) from error
         with suppress(OSError):  # another process was faster
             temporary.rename(copy)

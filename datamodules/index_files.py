@@ -13,7 +13,7 @@ import os
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -120,11 +120,10 @@ def _put_in_place(directory: Path, header: dict[str, Any]) -> None:
         if header["columns"][name][0]:
             (directory / f".index.{name}.tmp").replace(directory / file_name)
     write_atomic(directory / HEADER, json.dumps(header))
-    for old in directory.glob(column_name("*", "*")):
-        if old.name not in names.values():
-            old.unlink()
-    with suppress(FileNotFoundError):
-        (directory / "index.npy").unlink()  # of version 1
+    for name, file_name in names.items():
+        for old in directory.glob(column_name("[0-9a-f]" * 16, name)):
+            if old.name != file_name:
+                old.unlink()
 
 
 def _kept(scan: ShardScan, keep: Callable[[str], bool] | None) -> dict[str, np.ndarray]:

@@ -203,6 +203,9 @@ def test_an_index_may_lie_at_a_url_beside_its_shards(memory: str, foreign: Path)
     assert read_sample(index.open_shard(1), index[9]).text == b"text 13"
     files.rm(f"/bucket/index-{index.fingerprint}.keys")  # a copy is on this machine
     assert rows_of(pickle.loads(pickle.dumps(index))) == rows_of(index)
+    shutil.rmtree(index.directory)
+    with pytest.raises(ValueError, match=r"the index of memory://bucket is damaged \(.*keys"):
+        ShardIndex.load(memory)
 
 
 def test_a_remote_index_that_was_written_anew_is_fetched_anew(memory: str) -> None:
