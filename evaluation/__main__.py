@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from evaluation.bench.command import bench_command
 from evaluation.bench.parts import PARTS
 from evaluation.commands import reconstruction_command, report_command, run_command, shapeseval_command
+from evaluation.geneval.recorded import score_detections
 from infinity.sampling.config import parse_per_scale
 
 EXAMPLES = """examples (of what `make demo` leaves behind):
@@ -99,6 +101,11 @@ def build_parser() -> argparse.ArgumentParser:
     four.add_argument("--compiled", action="store_true", help="also with torch.compile")
     four.add_argument("--no-quantizers", dest="quantizers", action="store_false", help="leave those out")
     four.add_argument("--official", type=Path, metavar="DIR", help="clone of the official code, to compare")
+
+    five = commands.add_parser("score-detections", help="GenEval's verdicts on recorded detections")
+    five.add_argument(
+        "path", type=Path, metavar="FILE.jsonl", help="tag, include, exclude, detections a line"
+    )
     return parser
 
 
@@ -111,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "reconstruction": reconstruction_command,
         "report": report_command,
         "bench": bench_command,
+        "score-detections": lambda path: "\n".join(map(json.dumps, score_detections(path))),
     }[command]
     try:
         if command in ("run", "report"):

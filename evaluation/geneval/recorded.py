@@ -1,0 +1,49 @@
+"""``python -m evaluation score-detections``: verdicts on detections that were recorded elsewhere.
+
+One JSON object a line: ``tag``, ``include`` and ``exclude`` as in GenEval's prompts, and ``detections``,
+a list of ``{"class", "box": [x1, y1, x2, y2], "score", "color"}``; the colour may
+be missing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from evaluation.geneval.scoring import Detected, GenEvalRule, judge_image
+
+__all__ = ["score_detections"]
+
+
+def score_detections(path: Path, rule: GenEvalRule | None = None) -> Iterator[dict[str, Any]]:
+    """``{"correct", "reason"}`` per line, in order; a line that can't be judged is an error that names it."""
+    rule = rule or GenEvalRule()
+    with path.open(encoding="utf-8") as file:
+        for number, text in enumerate(file, start=1):
+            if not text.strip():
+                continue
+            try:
+                line = json.loads(text)
+                verdict = judge_image(_by_class(line), line, rule)
+            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+                problem = f"lacks {error}" if isinstance(error, KeyError) else f"can't be judged: {error}"
+                raise ValueError(
+                    f"line {number} of {path} {problem}; expected an object with tag, include, exclude and "
+                    "detections of class, box and score"
+                ) from error
+            yield {"correct": verdict.correct, "reason": verdict.reason}
+
+
+def _by_class(line: Mapping[str, Any]) -> dict[str, list[Detected]]:
+    found: dict[str, list[Detected]] = defaultdict(list)
+    for one in line["detections"]:
+        box = [float(side) for side in one["box"]]
+        score = float(one["score"])
+        if len(box) < 4 or not all(map(math.isfinite, [*box, score])):
+            raise ValueError(f"a box needs four finite numbers and a score, got {one['box']}, {one['score']}")
+        found[one["class"]].append(Detected(box[:4], score, one.get("color")))
+    return found
