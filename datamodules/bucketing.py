@@ -14,7 +14,7 @@ import numpy as np
 
 __all__ = ["BatchSequence", "EvaluationOrder", "GlobalBatch", "assign_buckets", "rank_slice", "shuffled"]
 
-_CHUNK = 2**18
+_CHUNK = 2**16
 _MAX_BUCKETS = 256
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -76,7 +76,10 @@ def assign_buckets(widths: np.ndarray, heights: np.ndarray, aspect_ratios: Seque
     for start in range(0, len(widths), _CHUNK):
         chunk = slice(start, start + _CHUNK)
         measured = np.asarray(heights[chunk], np.float64) / widths[chunk]
-        buckets[chunk] = numbers.astype(np.uint8)[np.searchsorted(borders, measured, side="right")]
+        places = np.zeros(len(measured), np.uint8)
+        for border in borders:  # several times faster than a binary search
+            places += measured >= border
+        buckets[chunk] = numbers.astype(np.uint8)[places]
     return buckets
 
 
