@@ -66,11 +66,15 @@ def run(options: Namespace, progress: Progress) -> str:
     sys.stderr.write(f"{options.data} is {data.told}\n")
     out, engine = Path(options.out), _engine(options)
     if data.kind == "shards":
-        fraction = options.val_fraction or 0.0
         if options.dry_run:
-            return tell_shards(data.place, fraction)
+            return tell_shards(data.place, options.val_fraction)
         result = index_user_shards(
-            data.place, out, fraction, max_left_out=options.max_left_out, engine=engine, progress=progress
+            data.place,
+            out,
+            options.val_fraction,
+            max_left_out=options.max_left_out,
+            engine=engine,
+            progress=progress,
         )
         return told_result(result)
     parts = _parts(options, data, progress)

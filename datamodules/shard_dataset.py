@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.engines import Engine
-from datamodules.holdout import check_val_fraction, held_out
+from datamodules.holdout import VAL_FRACTION, check_val_fraction, held_out
 from datamodules.index import ShardIndex, scan_shard
 from datamodules.indexing import Progress, find_shards, index_shards
 from datamodules.listing import file_sizes
@@ -18,15 +18,22 @@ __all__ = ["index_user_shards", "tell_shards"]
 
 
 def index_user_shards(
-    place: str, out: Path, val_fraction: float, *, max_left_out: float, engine: Engine, progress: Progress
+    place: str,
+    out: Path,
+    val_fraction: float | None,
+    *,
+    max_left_out: float,
+    engine: Engine,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Write the index of every split into `out` and return what ``dataset.json`` says.
 
     Args:
         place: folder or URL of shards, or of one subfolder of them per split, or a pattern for shards.
-        val_fraction: share of ``val``; 0 for all in ``train``, or for the splits that the subfolders are.
+        val_fraction: share of ``val``; 0 for all in ``train``. By default 0.02, or the splits that the
+            subfolders are.
     """
-    splits = _splits(place, str(out), val_fraction)
+    splits, val_fraction = _splits(place, str(out), val_fraction)
     description = {
         "name": Path(place).name,
         "kind": "shards",
@@ -56,10 +63,11 @@ def index_user_shards(
     return finish_dataset(out, begun, counts, left_out)
 
 
-def tell_shards(place: str, val_fraction: float) -> str:
+def tell_shards(place: str, val_fraction: float | None) -> str:
     """The splits with their shards, and what is in the first of each; nothing is written."""
     lines = []
-    for target, shards in _splits(place, "OUT", val_fraction).items():
+    splits, val_fraction = _splits(place, "OUT", val_fraction)
+    for target, shards in splits.items():
         num_bytes = sum(filter(None, file_sizes(shards)))
         scan = scan_shard(shards[0])
         split = f"train and val ({val_fraction:.3g} of it)" if val_fraction else Path(target).name
@@ -72,15 +80,16 @@ def tell_shards(place: str, val_fraction: float) -> str:
     return "\n".join(lines)
 
 
-def _splits(place: str, out: str, val_fraction: float) -> dict[str, list[str]]:
-    """The shards by the folder of their index."""
-    check_val_fraction(val_fraction)
+def _splits(place: str, out: str, val_fraction: float | None) -> tuple[dict[str, list[str]], float]:
+    """The shards by the folder of their index, and the share of them to hold out."""
     found = find_shards(place, out)
     if list(found) != [out]:
         if val_fraction:
             raise ValueError(f"val_fraction divides one folder of shards, but {place} has one per split")
-        return found
-    return {f"{out}/train": found[out]}
+        return found, 0.0
+    val_fraction = VAL_FRACTION if val_fraction is None else val_fraction
+    check_val_fraction(val_fraction)
+    return {f"{out}/train": found[out]}, val_fraction
 
 
 def _fingerprint(shards: Sequence[str]) -> str:

@@ -148,7 +148,7 @@ def test_shards_are_indexed_where_they_lie(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = contents(shards)
-    assert main(["pack", str(shards), str(tmp_path / "all"), ONE]) == 0
+    assert main(["pack", str(shards), str(tmp_path / "all"), "--val_fraction=0", ONE]) == 0
     assert capsys.readouterr().out == "train: 16 samples\n"
     assert main(["pack", str(shards), str(tmp_path / "parts"), "--val_fraction=0.4", ONE]) == 0
     parts = [ShardIndex.load(tmp_path / "parts" / split) for split in ("train", "val")]
@@ -201,6 +201,7 @@ def test_a_folder_with_several_kinds_is_taken_for_what_is_said(
         (["IN", "OUT", "--kind=table"], "no table (.csv, .tsv, "),
         (["IN", "OUT", "--kind=shards"], "no .tar shards in"),
         (["IN", "OUT", "--caption", "text"], "--caption means nothing for"),
+        (["IN/deep", "OUT", "--val_fraction=0.5"], "val_fraction divides one folder of shards"),
         (["TABLE", "OUT", "--split_column=caption", "--val_fraction=0.1"], "both say how to divide"),
         (["TABLE", "OUT", "--val_fraction=1"], "val_fraction must be in [0, 1), got 1.0"),
         (["TABLE", "OUT", "--ray_address=auto"], "--ray_address needs --engine ray"),
@@ -217,6 +218,8 @@ def test_mistakes_are_one_sentence(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    (photos / "deep" / "train").mkdir(parents=True)
+    write_tar(photos / "deep" / "train" / "00000.tar", {"a.png": png(), "a.txt": b"words"})
     if "a.json" in arguments[0] or "a.tar" in arguments[0]:
         (photos / Path(arguments[0]).name).write_text("{}")
     places = {"IN": str(photos), "OUT": str(tmp_path / "out"), "TABLE": str(table)}
