@@ -16,8 +16,10 @@ class NamingParser(LightningArgumentParser):
 
     def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().parse_path(path, *args, **kwargs)
-        except (ValueError, ArgumentError) as error:
+            config = super().parse_path(path, *args, **kwargs)
+            self.validate(config, skip_required=True)  # else noticed when all files are one
+            return config
+        except (ValueError, TypeError, KeyError, ArgumentError) as error:
             raise ArgumentError(None, f"in {path}: {error}") from error
 
 

@@ -220,6 +220,8 @@ def test_a_monitor_that_nobody_logs_is_told_before_training(failing, monitor: st
         ("model: {vae: {base_channels: many}}", "model.vae.base_channels"),
         ("model: {vae: {base_channels: '${absent.key}'}}", "absent"),
         ("- a", "Unexpected config: - a"),
+        ("model: {vae: {num_bitz: 3}}", "vae.num_bitz"),
+        ("modl: {}", "modl"),
     ],
 )
 def test_a_mistake_in_a_config_file_is_told_with_the_file(
