@@ -68,12 +68,17 @@ class _Encoding:
 
 @dataclass
 class FeatureEncoding(_Encoding):
-    """Images of one bucket at a time through the tokenizer's encoder: float32, no autocast."""
+    """Images of one bucket at a time through the tokenizer's encoder.
+
+    Args:
+        autocast: with convolutions in bfloat16, as under ``trainer.precision`` bf16-mixed.
+    """
 
     vae: VAE
     resolution: Resolution
     max_pixels: int
     device: torch.device
+    autocast: bool
 
     def __call__(self, rows: range) -> Encoded:
         waiting: dict[float, list[tuple[int, np.ndarray]]] = defaultdict(list)
@@ -92,8 +97,9 @@ class FeatureEncoding(_Encoding):
     def _encode(self, batch: list[tuple[int, np.ndarray]]) -> Encoded:
         # filled up, as another batch size rounds differently: so an image has its features in any company
         samples, pixels = zip(*batch, *batch[-1:] * (self.batch_size - len(batch)), strict=True)
-        images_B3HW = to_float(torch.from_numpy(np.stack(pixels)).to(self.device))
-        features_BDHW = encode_in_parts(self.vae, images_B3HW).cpu()
+        images_B3HW = to_float(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).to(self.device))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+            features_BDHW = encode_in_parts(self.vae, images_B3HW).cpu()
         for sample, features_DHW in zip(samples[: len(batch)], features_BDHW, strict=False):
             yield sample, {"features": features_DHW.contiguous()}
 

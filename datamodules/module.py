@@ -6,6 +6,7 @@ import logging
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from lightning.pytorch import LightningDataModule
 
 from datamodules.bucketing import BatchSequence, EvaluationOrder
@@ -277,6 +278,7 @@ class ImageTextDataModule(LightningDataModule):
             num_workers=self.num_workers,
             prefetch=self.prefetch,
             worker_context=self.worker_context,
+            device=self.trainer.strategy.root_device if self.trainer else torch.device("cpu"),
         )
         self._streams.append(stream)
         return stream

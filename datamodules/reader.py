@@ -35,7 +35,7 @@ class BatchRequest(NamedTuple):
 
 
 class LoadedBatch(NamedTuple):
-    batch: ImageTextBatch | None  # None if no sample could be read, nor any substitute
+    batch: ImageTextBatch | None  # images are uint8; None if no sample could be read, nor any substitute
     num_read: int  # samples tried
     broken: list[tuple[str, str]]  # (key, cause) of those that failed
     missing_captions: list[str]  # per sample without the kind of caption that was drawn: that kind
@@ -146,7 +146,8 @@ class BatchReader(Dataset[LoadedBatch]):
 def _stacked(samples: Sequence[_Loaded], aspect_ratio: float, counts: bool) -> ImageTextBatch:
     keys, captions, _, pixels, features, states = (list(column) for column in zip(*samples, strict=True))
     return ImageTextBatch(
-        None if pixels[0] is None else to_float(torch.from_numpy(np.stack(pixels))),
+        # a quarter of the bytes to hand over: they become floats where they are used
+        None if pixels[0] is None else torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2),
         captions,
         keys,
         aspect_ratio,
@@ -156,6 +157,7 @@ def _stacked(samples: Sequence[_Loaded], aspect_ratio: float, counts: bool) -> I
     )
 
 
-def to_float(pixels_BHW3: Tensor) -> Tensor:
-    """uint8 images to float (B, 3, H, W) in [-1, 1]."""
-    return pixels_BHW3.permute(0, 3, 1, 2).contiguous().float().div_(127.5).sub_(1.0)
+def to_float(pixels_B3HW: Tensor) -> Tensor:
+    """uint8 images to contiguous float ones in [-1, 1]."""
+    images_B3HW = torch.empty(pixels_B3HW.shape, device=pixels_B3HW.device)
+    return images_B3HW.copy_(pixels_B3HW).div_(127.5).sub_(1.0)

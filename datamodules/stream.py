@@ -13,12 +13,14 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from datamodules.bucketing import BatchSequence, rank_slice
-from datamodules.reader import BatchReader, BatchRequest, LoadedBatch
+from datamodules.reader import BatchReader, BatchRequest, LoadedBatch, to_float
 from infinity.types import ImageTextBatch
 
 __all__ = ["BatchStream", "BrokenDataError", "FaultCounter", "Position", "Requests"]
 
 log = logging.getLogger(__name__)
+
+_CPU = torch.device("cpu")
 
 
 @dataclass
@@ -122,6 +124,7 @@ class BatchStream:
 
     Args:
         prefetch: batches that each worker keeps ready.
+        device: where images come to lie; they are sent there as bytes.
     """
 
     def __init__(
@@ -133,6 +136,7 @@ class BatchStream:
         num_workers: int = 0,
         prefetch: int = 2,
         worker_context: str | None = None,
+        device: torch.device = _CPU,
     ) -> None:
         self.reader = reader
         self.requests = requests
@@ -140,6 +144,7 @@ class BatchStream:
         self.num_workers = num_workers
         self.prefetch = prefetch
         self.worker_context = worker_context
+        self.device = device
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -152,7 +157,10 @@ class BatchStream:
             assert loaded.batch is not None
             if position is not None:
                 position.batches += 1  # before its use: a checkpoint made after the step counts the batch
-            yield loaded.batch
+            images_B3HW = loaded.batch.images_B3HW
+            if images_B3HW is not None:
+                images_B3HW = to_float(images_B3HW.to(self.device, non_blocking=True))
+            yield loaded.batch._replace(images_B3HW=images_B3HW)
 
     def close(self) -> None:
         """End the workers; another iteration starts new ones."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from datamodules.index import ShardIndex
 from datamodules.indexing import index_directory
@@ -79,7 +80,10 @@ def write_tar(path: Path, files: dict[str, bytes] | list[tuple[str, bytes]]) -> 
 
 
 def on_rank(module: ImageTextDataModule, rank: int, num_ranks: int) -> ImageTextDataModule:
-    module.trainer = SimpleNamespace(world_size=num_ranks, global_rank=rank)  # type: ignore[assignment]
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    module.trainer = SimpleNamespace(  # type: ignore[assignment]
+        world_size=num_ranks, global_rank=rank, strategy=strategy
+    )
     return module
 
 
