@@ -127,3 +127,24 @@ def test_substitutes_are_looked_for_in_chunks_once_around(
     members = np.flatnonzero(reader.buckets == reader.buckets[50]).tolist()
     place = members.index(50)
     assert list(reader._others_of_bucket(50)) == members[place + 1 :] + members[:place]
+
+
+def test_a_shard_that_vanishes_while_training_is_named_and_stops_the_run(
+    root: Path, make_module: MakeModule
+) -> None:
+    stream = make_module(root, max_bad_fraction=0.05).train_dataloader()
+    shard = root / "train" / "00002.tar"
+    shard.unlink()
+    with pytest.raises(BrokenDataError, match=rf"more than max_bad_fraction = 0\.05 allows: .*{shard}"):
+        list(stream)
+
+
+def test_a_shard_that_is_replaced_while_training_is_named_and_stops_the_run(
+    root: Path, make_module: MakeModule
+) -> None:
+    stream = make_module(root, max_bad_fraction=0.05).train_dataloader()
+    shard = root / "train" / "00002.tar"
+    other = (root / "train" / "00001.tar").read_bytes()
+    shard.write_bytes(other[: shard.stat().st_size].ljust(shard.stat().st_size, b"\0"))
+    with pytest.raises(BrokenDataError, match=f"its shard was changed after it was indexed in {shard}"):
+        list(stream)
