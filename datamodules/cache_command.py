@@ -33,6 +33,12 @@ def parser() -> ArgumentParser:
     made.add_argument("--config", action="config", help="YAML file with these options")
     made.add_argument("data", type=str, help="data set directory")
     made.add_argument("--vae", type=str | None, help="directory of the tokenizer: caches its features")
+    made.add_argument(
+        "--precision",
+        type=Literal["32-true", "bf16-mixed"],
+        default="32-true",
+        help="of the tokenizer's convolutions, as trainer.precision",
+    )
     made.add_argument("--resolution", type=Resolution, default=Resolution(), help="as data.resolution")
     made.add_argument(
         "--text",
@@ -53,7 +59,8 @@ def parser() -> ArgumentParser:
         "--batch_size",
         type=int,
         default=16,
-        help="samples encoded at once; with data.batch_size of training, features are equal to the last bit",
+        help="samples encoded at once; with training's data.batch_size and trainer.precision, features are "
+        "equal to the last bit",
     )
     made.add_argument(
         "--part", type=str, default="1/1", help="2/8: second of eight equal parts of the shards"
@@ -141,10 +148,20 @@ def _contents(options: Namespace) -> Iterator[tuple[CacheFacts, Callable[..., An
             content="features",
             encoder=vae_fingerprint(options.vae),
             index="",
+            precision=options.precision,
             sizes=bucket_sizes(resolution),
         )
-        how = {"vae": vae, "resolution": resolution, "max_pixels": options.max_pixels, "device": device}
-        yield facts, partial(FeatureEncoding, **how)
+        yield (
+            facts,
+            partial(
+                FeatureEncoding,
+                vae=vae,
+                resolution=resolution,
+                max_pixels=options.max_pixels,
+                device=device,
+                autocast=options.precision == "bf16-mixed",
+            ),
+        )
     if options.text is not None:
         text = build_text_encoder(config_from_dict(TextEncoderConfig, options.text)).to(device)
         captions = tuple(sorted(options.captions))

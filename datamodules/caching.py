@@ -52,6 +52,7 @@ class CacheFacts:
         encoder: fingerprint of the encoder's configuration and weights.
         index: fingerprint of the split's index.
         dtype: of the tensors. Features are float32, as they decide bits by their sign.
+        precision: of the convolutions behind features, by the names that ``trainer.precision`` has for them.
         sizes: aspect ratio, height and width of the images behind features.
         captions: kinds of the captions behind text states.
         version: of what is done to images and captions before they are encoded.
@@ -61,6 +62,7 @@ class CacheFacts:
     encoder: str
     index: str
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     sizes: tuple[tuple[float, int, int], ...] = ()
     captions: tuple[str, ...] = ()
     version: int = 1
@@ -159,7 +161,11 @@ def open_caches(
                 raise _stale(cache, f"{name} = {getattr(facts, name)}", f"this run has {value}")
         if facts.content == "text" and (lacking := sorted(set(captions) - set(facts.captions))):
             raise _stale(cache, f"captions of kind {', '.join(facts.captions)}", f"this run has {lacking[0]}")
-        opened.setdefault(facts.content, {})[facts.index] = cache
+        if other := opened.setdefault(facts.content, {}).get(facts.index):
+            raise ValueError(
+                f"data.caches has {facts.content} twice, in {other.directory} and {cache.directory}"
+            )
+        opened[facts.content][facts.index] = cache
     for content, caches in opened.items():
         for index in indices:
             if index.fingerprint not in caches:

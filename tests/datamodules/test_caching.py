@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from datamodules.__main__ import main
-from datamodules.cache_writing import Encoded, write_cache
-from datamodules.caching import CacheFacts, SampleCache, caption_name, check_encoders, vae_fingerprint
-from datamodules.index import ShardIndex
+from datamodules.caching import SampleCache, check_encoders, vae_fingerprint
 from datamodules.indexing import index_directory
 from datamodules.module import ImageTextDataModule
 from infinity.checkpoints.io import load_vae, save_pretrained
@@ -213,72 +208,10 @@ def test_an_unreadable_image_is_left_out_named_and_replaced_in_training(
     assert "not in the cache" in next(iter(stream.faults.causes))
 
 
-def facts_of(index: ShardIndex) -> CacheFacts:
-    return CacheFacts(content="text", encoder="e", index=index.fingerprint, captions=("caption",))
-
-
-def encoded(index: ShardIndex, rows: range) -> Encoded:
-    for sample in rows:
-        yield sample, {index[sample].key: torch.full((2, 3), float(sample))}
-
-
-def killed_at(index: ShardIndex, sample: int, rows: range) -> Encoded:
-    for found in encoded(index, rows):
-        if found[0] == sample:
-            os.kill(os.getpid(), signal.SIGKILL)
-        yield found
-
-
-def contents(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
-
-
-def test_a_killed_run_goes_on_with_the_missing_side_shards(shared_root: Path, tmp_path: Path) -> None:
-    index = ShardIndex.load(shared_root / "train")
-    facts = facts_of(index)
-    assert write_cache(tmp_path / "straight", index, facts, lambda rows: encoded(index, rows)) == 101
-    child = os.fork()
-    if not child:
-        try:
-            write_cache(tmp_path / "killed", index, facts, lambda rows: killed_at(index, 60, rows))
-        finally:
-            os._exit(1)
-    assert os.waitpid(child, 0)[1] == signal.SIGKILL
-    left = contents(tmp_path / "killed")
-    assert {name for name in left if name.endswith(".tar")} == {"00000.tar", "00001.tar"}
-    with pytest.raises(ValueError, match="it isn't complete"):
-        SampleCache.load(tmp_path / "killed")
-    asked: list[range] = []
-
-    def rest(rows: range) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
-        asked.append(rows)
-        return encoded(index, rows)
-
-    assert write_cache(tmp_path / "killed", index, facts, rest) == 101
-    assert [rows.start for rows in asked] == [50, 75, 100]
-    assert contents(tmp_path / "killed") == contents(tmp_path / "straight")
-
-
-def test_parts_make_the_same_cache_together(shared_root: Path, tmp_path: Path) -> None:
-    index = ShardIndex.load(shared_root / "train")
-    facts = facts_of(index)
-    write_cache(tmp_path / "whole", index, facts, lambda rows: encoded(index, rows))
-    counts = [
-        write_cache(tmp_path / "parts", index, facts, lambda rows: encoded(index, rows), part=k, num_parts=2)
-        for k in (1, 0)
-    ]
-    assert counts == [None, 101]
-    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
-
-
-def test_every_tensor_is_found_under_its_sample_and_name(shared_root: Path, tmp_path: Path) -> None:
-    index = ShardIndex.load(shared_root / "train")
-    write_cache(tmp_path, index, facts_of(index), lambda rows: encoded(index, rows))
-    loaded = SampleCache.load(tmp_path)
-    for sample in (0, 24, 25, 100):
-        assert torch.equal(loaded.tensor(sample, index[sample].key), torch.full((2, 3), float(sample)))
-    with pytest.raises(ValueError, match="its caption is not in the cache"):
-        loaded.tensor(0, caption_name("another"))
+def test_two_caches_of_one_content_are_refused(shared_cached: Path, make_module: MakeModule) -> None:
+    text = caches_of(shared_cached, "text")
+    with pytest.raises(ValueError, match="data.caches has text twice, in "):
+        make_module(shared_cached, caches=(*text, *text)).setup("fit")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from lit_modules.cli import main
 from tests.integration.runs import TINY_AR, TINY_VAE, checkpoint, fit, metrics, short, write_yaml
 from tests.integration.test_resume import assert_same
 
+PRECISIONS = ["32-true", "bf16-mixed"]
+
 
 @pytest.fixture(scope="module")
 def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
@@ -36,23 +38,28 @@ def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def data(datasets: Path, tokenizers: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = Path(shutil.copytree(datasets / "shapesworld_basic", tmp_path_factory.mktemp("data") / "cached"))
     options = ["--resolution.stride=8", "--resolution.sides=[1,2,4,8]", "--batch_size=4", "--num_workers=1"]
+    for precision in PRECISIONS:
+        again = [f"--precision={precision}", f"--out={root / precision}"]
+        assert data_command(["cache", str(root), f"--vae={tokenizers[0]}", *options, *again]) == 0
     text = "--text={kind: hashing, hashing: {width: 32, max_len: 32}}"
-    assert data_command(["cache", str(root), f"--vae={tokenizers[0]}", text, *options]) == 0
+    assert data_command(["cache", str(root), text, *options]) == 0
     return root
 
 
-def cached(root: Path, content: str = "*") -> str:
-    return f"--data.caches=[{','.join(str(path) for path in sorted((root / 'caches').glob(content)))}]"
+def cached(root: Path, precision: str = "32-true") -> str:
+    found = [*(root / precision).glob("features-*"), *(root / "caches").glob("text-*")]
+    return f"--data.caches=[{','.join(map(str, found))}]"
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_cached_training_has_the_losses_and_weights_of_a_plain_one(
-    data: Path, tokenizers: list[Path], tmp_path: Path
+    data: Path, tokenizers: list[Path], tmp_path: Path, precision: str
 ) -> None:
     config = write_yaml(tmp_path / "ar.yaml", TINY_AR)
-    arguments = [f"--config={config}", f"--model.vae={tokenizers[0]}"]
+    arguments = [f"--config={config}", f"--model.vae={tokenizers[0]}", f"--trainer.precision={precision}"]
     plain, fast = tmp_path / "plain", tmp_path / "fast"
     fit("ar", *arguments, *short(3, plain, data))
-    fit("ar", *arguments, *short(3, fast, data), cached(data))
+    fit("ar", *arguments, *short(3, fast, data), cached(data, precision))
     assert_same(checkpoint(plain)["state_dict"], checkpoint(fast)["state_dict"])
     losses = [
         {
