@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from datamodules.index import ShardIndex, ShardScan, scan_shard, write_index
 from tests.datamodules.conftest import write_tar
 
 
@@ -32,3 +33,12 @@ def write_foreign(folder: Path, num_shards: int = 2) -> Path:
         write_tar(folder / f"{shard:05d}.tar", files)
         (folder / f"{shard:05d}_stats.json").write_text("{}")
     return folder
+
+
+def scans(folder: Path) -> list[ShardScan]:
+    return [scan_shard(path) for path in sorted(folder.glob("*.tar"))]
+
+
+def indexed(folder: Path) -> ShardIndex:
+    write_index(folder, scans(folder))
+    return ShardIndex.load(folder)
