@@ -11,15 +11,18 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-__all__ = ["Band", "Tile", "contact_sheet", "thumbnail"]
+__all__ = ["TILE_SIDE", "Band", "Tile", "contact_sheet", "thumbnail"]
 
-_SIDE, _GAP, _COLUMNS, _LINE = 136, 12, 8, 14
+TILE_SIDE = 136
+"""What an image has to fit into."""
+
+_GAP, _COLUMNS, _LINE = 12, 8, 14
 _CAPTION_LINES, _CAPTION_WIDTH = 2, 23
 _PAPER, _INK, _SOFT, _MISSING = "#fbfaf7", "#22272e", "#6a7280", "#e6e3dc"
 
 
 class Tile(NamedTuple):
-    image: Image.Image | None  # None where it can't be decoded
+    image: Image.Image | None  # at most TILE_SIDE large; None where it can't be decoded
     label: str
     caption: str
 
@@ -39,9 +42,9 @@ def thumbnail(image: Image.Image, side: int) -> Image.Image:
 
 def contact_sheet(title: str, bands: Sequence[Band]) -> bytes:
     """Draw bands of tiles below each other."""
-    heading, tile_height = 26, _SIDE + (1 + _CAPTION_LINES) * _LINE + _GAP
+    heading, tile_height = 26, TILE_SIDE + (1 + _CAPTION_LINES) * _LINE + _GAP
     rows = [-(-len(band.tiles) // _COLUMNS) for band in bands]
-    width = _COLUMNS * (_SIDE + _GAP) + _GAP
+    width = _COLUMNS * (TILE_SIDE + _GAP) + _GAP
     height = 2 * _GAP + heading + sum(heading + row * tile_height + _GAP for row in rows)
     sheet = Image.new("RGB", (width, height), _PAPER)
     draw = ImageDraw.Draw(sheet)
@@ -51,7 +54,9 @@ def contact_sheet(title: str, bands: Sequence[Band]) -> bytes:
         draw.text((_GAP, top), band.title, _SOFT, _font(13))
         for place, tile in enumerate(band.tiles):
             row, column = divmod(place, _COLUMNS)
-            _draw_tile(sheet, draw, tile, _GAP + column * (_SIDE + _GAP), top + heading + row * tile_height)
+            _draw_tile(
+                sheet, draw, tile, _GAP + column * (TILE_SIDE + _GAP), top + heading + row * tile_height
+            )
         top += heading + num_rows * tile_height + _GAP
     buffer = io.BytesIO()
     sheet.save(buffer, "png")
@@ -60,13 +65,12 @@ def contact_sheet(title: str, bands: Sequence[Band]) -> bytes:
 
 def _draw_tile(sheet: Image.Image, draw: ImageDraw.ImageDraw, tile: Tile, x: int, y: int) -> None:
     if tile.image is None:
-        draw.rectangle((x, y, x + _SIDE, y + _SIDE), _MISSING)
+        draw.rectangle((x, y, x + TILE_SIDE, y + TILE_SIDE), _MISSING)
     else:
-        small = thumbnail(tile.image, _SIDE)
-        sheet.paste(small, (x, y + _SIDE - small.height))
+        sheet.paste(tile.image, (x, y + TILE_SIDE - tile.image.height))
     caption = textwrap.wrap(tile.caption, _CAPTION_WIDTH, max_lines=_CAPTION_LINES, placeholder="…")
     for number, line in enumerate([tile.label, *caption]):
-        draw.text((x, y + _SIDE + 2 + number * _LINE), line, _SOFT if number else _INK, _font(10))
+        draw.text((x, y + TILE_SIDE + 2 + number * _LINE), line, _SOFT if number else _INK, _font(10))
 
 
 @cache

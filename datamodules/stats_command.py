@@ -108,6 +108,7 @@ def _counter(progress: Progress, what: str, total: int) -> Callable[[int], None]
 
 
 def _words(resolution: Resolution) -> str:
-    height, width = resolution.image_size(resolution.aspect_ratios[0])
+    squarest = min(resolution.aspect_ratios, key=lambda ratio: abs(ratio - 1))
+    height, width = resolution.image_size(squarest)
     ratios = ", ".join(f"{ratio:.3g}" for ratio in sorted(resolution.aspect_ratios))
-    return f"{width} x {height} pixels and as many in the ratios (height / width) {ratios}"
+    return f"{width} x {height} pixels, and as many in the ratios (height / width) {ratios}"

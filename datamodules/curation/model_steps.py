@@ -21,7 +21,8 @@ __all__ = ["Aesthetic", "Watermark"]
 
 @dataclass(frozen=True, kw_only=True)
 class _ModelStep(BoundedStep):
-    """
+    """A step that runs a network on batches of images.
+
     Args:
         device: where the network runs; the GPU if there is one.
     """

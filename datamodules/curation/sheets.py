@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.contact_sheet import Band, Tile, contact_sheet
+from datamodules.contact_sheet import TILE_SIDE, Band, Tile, contact_sheet, thumbnail
 from datamodules.curation.step import Scored, Step, Verdict
 from datamodules.decode import BrokenSampleError
 from datamodules.index import ShardIndex
@@ -65,6 +65,6 @@ def _twin_tile(index: ShardIndex, number: int) -> Tile:
 def _tile(files: SampleFiles, number: int, label: str) -> Tile:
     sample = files[number]
     try:
-        return Tile(sample.image, label, sample.caption)
+        return Tile(thumbnail(sample.image, TILE_SIDE), label, sample.caption)
     except BrokenSampleError as error:
         return Tile(None, label, str(error))

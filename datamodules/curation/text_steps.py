@@ -32,7 +32,8 @@ _AGENCIES = (
 
 @dataclass(frozen=True, kw_only=True)
 class _OcrStep(BoundedStep):
-    """
+    """A step that finds text (DBNet and SVTR of PP-OCRv4).
+
     Args:
         side: larger images are shrunk to this longer side before text is looked for.
     """
@@ -53,7 +54,7 @@ class _OcrStep(BoundedStep):
 @register("text_area")
 @dataclass(frozen=True, kw_only=True)
 class TextArea(_OcrStep):
-    """Drop images that are full of text: the sum of the detected boxes' areas (DBNet of PP-OCRv4)."""
+    """Drop images that are full of text: the sum of the areas of the boxes that were found."""
 
     score_is: ClassVar[str] = "share of the image's area in boxes of text"
 
