@@ -82,7 +82,7 @@ def test_another_vocabulary_and_classifier(capsys):
         (("--model", "2b", "--text-length", "0"), "text_length must be at least 1, got 0"),
         (("--model", "2b", "--memory", "0"), "--memory must be positive, got 0"),
         (("--model", "2b", "--memory", "nan"), "--memory must be positive, got nan"),
-        (("--model", "2b", "--guidance", "-1"), "guidance must be a finite number, at least 0, got -1"),
+        (("--model", "2b", "--guidance", "-1"), r"guidance must be in \[0, 1000000\], got -1"),
     ],
 )
 def test_bad_input_ends_with_one_sentence(arguments, message):
