@@ -7,12 +7,14 @@ from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
+from PIL import Image
 
 from datamodules.curation.step import BoundedStep, register
 from datamodules.sample_files import StoredSample
 
 __all__ = ["TextArea", "WatermarkText"]
 
+_MAX_RATIO = 16
 _AGENCIES = (
     "123rf",
     "adobestock",
@@ -45,9 +47,13 @@ class _OcrStep(BoundedStep):
     install: ClassVar[str] = "pip install -e '.[curate]' && pip install --no-deps rapidocr-onnxruntime"
 
     def _found(self, sample: StoredSample, *, read: bool) -> list[Any]:
-        # in the order of channels that OpenCV has, as the models were trained
-        image = np.ascontiguousarray(np.asarray(sample.image)[..., ::-1])
-        found, _ = _engine(self.side)(image, use_det=True, use_cls=False, use_rec=read)
+        image = sample.image
+        least = -(-max(image.size) // _MAX_RATIO)
+        if min(image.size) < least:  # the detector can't shrink thinner ones
+            image = Image.new("RGB", (max(image.width, least), max(image.height, least)), "gray")
+            image.paste(sample.image)
+        pixels = np.ascontiguousarray(np.asarray(image)[..., ::-1])  # blue first, as the models were trained
+        found, _ = _engine(self.side)(pixels, use_det=True, use_cls=False, use_rec=read)
         return found or []
 
 

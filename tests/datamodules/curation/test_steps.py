@@ -76,9 +76,10 @@ def test_text_area_is_a_share_of_the_image(tmp_path: Path) -> None:
 def test_watermarks_are_read_in_any_case_and_spacing(tmp_path: Path) -> None:
     pytest.importorskip("rapidocr_onnxruntime", reason="rapidocr-onnxruntime is not installed")
     marks = ["ShutterStock", "Adobe Stock", "EXIT 24"]
-    index = write_split(tmp_path / "split", [(f"k{k}", with_text(mark), "x") for k, mark in enumerate(marks)])
-    assert scores_of(index, "watermark_text") == [1, 1, 0]
-    assert scores_of(index, "watermark_text", words=("exit",)) == [0, 0, 1]
+    pictures = [*map(with_text, marks), texture(0, 3, 2000), texture(0, 1, 1)]  # thin ones upset the detector
+    index = write_split(tmp_path / "split", [(f"k{k}", picture, "x") for k, picture in enumerate(pictures)])
+    assert scores_of(index, "watermark_text") == [1, 1, 0, 0, 0]
+    assert scores_of(index, "watermark_text", words=("exit",)) == [0, 0, 1, 0, 0]
 
 
 def test_images_of_any_format_are_read(tmp_path: Path) -> None:
