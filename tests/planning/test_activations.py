@@ -30,13 +30,14 @@ BATCH, TEXT = 3, 12
 
 @pytest.fixture(autouse=True)
 def fused_attention(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on GPUs; on CPUs, the products of attention are written out while training in bfloat16."""
+    """As on GPUs; on CPUs, the products of attention are written out in bfloat16."""
 
     def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
 
     monkeypatch.setattr("infinity.attention.softmax_attention", attention)
     monkeypatch.setattr("infinity.transformer.blocks.softmax_attention", attention)
+    monkeypatch.setattr("infinity.sampling.cache.softmax_attention", attention)
 
 
 def prepared(precision: str, **options: Any) -> Infinity:
