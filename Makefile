@@ -75,4 +75,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install --progress-bar off --disable-pip-version-check \
 	  -c constraints.txt -e '.[dev]' 2>&1 | tee .venv/setup.log | { $(PIP_PROGRESS); }
+	@# OCR by itself: it asks for an OpenCV that needs a screen's libraries and lies in the other one's folder
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c constraints.txt --no-deps rapidocr-onnxruntime
 	@touch $@
