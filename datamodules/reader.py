@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -127,9 +128,7 @@ class BatchReader(Dataset[LoadedBatch]):
     def _substitute(
         self, number: int, request: BatchRequest, broken: list[tuple[str, str]]
     ) -> _Loaded | None:
-        for tried, other in enumerate(self._others_of_bucket(number)):
-            if tried == _MAX_SUBSTITUTES:
-                break
+        for other in islice(self._others_of_bucket(number), _MAX_SUBSTITUTES):
             sample = self._load(other, request, broken)
             if sample is not None:
                 return sample

@@ -12,6 +12,7 @@ import torch
 from datamodules.__main__ import main
 from datamodules.caching import SampleCache, check_encoders, vae_fingerprint
 from datamodules.indexing import index_directory
+from datamodules.mixture import DataSource
 from datamodules.module import ImageTextDataModule
 from infinity.checkpoints.io import load_vae, save_pretrained
 from infinity.quantizers.config import QuantizerConfig
@@ -206,6 +207,18 @@ def test_an_unreadable_image_is_left_out_named_and_replaced_in_training(
         assert ours.keys == theirs.keys
     assert stream.faults.num_broken == plain.faults.num_broken == 1
     assert "not in the cache" in next(iter(stream.faults.causes))
+
+
+def test_a_mixture_takes_the_caches_of_all_its_data_sets(shared_cached: Path, captioned: Path) -> None:
+    (other,) = cache(captioned, text_option())
+    mixture = (DataSource(root=str(captioned)), DataSource(root=str(shared_cached)))
+    caches = (*caches_of(shared_cached, "text"), other)
+    module = ImageTextDataModule("", RESOLUTION, 4, mixture=mixture, caches=caches)
+    for batch in module.train_dataloader():
+        assert torch.equal(batch.text.states_BME, HashingTextEncoder(TEXT).encode(batch.captions).states_BME)
+    module = ImageTextDataModule("", RESOLUTION, 4, mixture=mixture, caches=caches[:1])
+    with pytest.raises(ValueError, match=r"has text of other data sets, but none of .*captioned/train"):
+        module.setup("fit")
 
 
 def test_two_caches_of_one_content_are_refused(shared_cached: Path, make_module: MakeModule) -> None:
