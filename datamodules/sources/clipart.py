@@ -40,7 +40,7 @@ _JUNK_TITLE = re.compile(
 )
 _JUNK_KEYWORD = re.compile(
     r"^hash|^0x|clip ?art|^\d*$|^(?:image|media|public domain|png|svg|unsorted|externalsource|sign|symbol|"
-    r"shape|signs and symbols|mapsym|networksym|united nations member|webpage|icons?|iconset)s?$|sym$",
+    r"shape|signs and symbols|mapsym|networksym|united nations member|webpage|icons?|iconset)s?$|sym$|\S{17}",
     re.IGNORECASE,
 )
 _PROPER_NAMES = ("flags", "geography", "logos")  # folders where capitals stay
@@ -119,7 +119,7 @@ def subject(stem: str, words: Words, times: int) -> str:
     File names end in the author's name and a number: ``no_smoking_jorkon_01``.
     """
     title = re.sub(r"(?<=[^\W\d_])\d+$| \d+$", "", words.title.rstrip("."))
-    title = title.replace("(B and W)", "in black and white")
+    title = re.sub(r" (?:\(B and W\)|bw)$", " in black and white", title)
     if times < _SHARED and re.search(r"[^\W\d_]{3}", title) and not _JUNK_TITLE.search(title):
         return title if " " in title else title.replace("-", " ")
     authors = re.findall(r"[^\W\d_]+", words.creator.lower())

@@ -132,6 +132,7 @@ def test_a_title_that_says_nothing_gives_way_to_the_files_name(title: str) -> No
         ("Rana03", 1, "x", "Rana"),
         ("arrow-right", 1, "x", "arrow right"),
         ("Pan Cakes (B and W)", 1, "x", "Pan Cakes in black and white"),
+        ("glace bw", 1, "x", "glace in black and white"),
         ("A dog.", 2, "x", "A dog"),
     ],
 )
@@ -159,5 +160,7 @@ def test_an_svg_without_readable_metadata_has_no_words(tmp_path: Path, data: byt
 
 
 def test_words_of_programs_are_no_keywords(tmp_path: Path) -> None:
-    (tmp_path / "a.svg").write_bytes(svg(" A_cat \n here", "hash(0x82)", "unsorted", "", "pet", "clip art"))
+    (tmp_path / "a.svg").write_bytes(
+        svg(" A_cat \n here", "hash(0x82)", "unsorted", "", "pet", "clip art", "foodspicyhotpepper")
+    )
     assert read_words(tmp_path / "a.svg") == Words("A cat here", ("pet",), "Ann & Bob", PUBLIC_DOMAIN)

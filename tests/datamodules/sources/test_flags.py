@@ -22,7 +22,8 @@ def packages(tmp_path: Path) -> Path:
         (pictures / f"{code}.png").write_bytes(plain((20 * k, 200, 30), (200, 100 + k)))
     (pictures / "np.png").write_bytes(cut_out((200, 20, 60), (100, 122)))
     (pictures / "zz.png").write_bytes(plain((1, 2, 3)))
-    countries = [{"code": code, "name": f"Land {code}"} for code in [*CODES, "np", "qq"]]
+    (pictures / "hm.png").write_bytes(plain((4, 5, 6)))  # an island that flies Australia's
+    countries = [{"code": code, "name": f"Land {code}"} for code in [*CODES, "np", "qq", "hm"]]
     (names / "country.json").write_text(json.dumps(countries))
     return tmp_path
 

@@ -37,7 +37,10 @@ def packages(tmp_path: Path) -> Path:
         files | {"usr/share/doc/mate-backgrounds/copyright": COPYRIGHT},
     )
     images = "usr/share/wallpapers/Path/contents/images"
-    sizes = {f"{images}/{width}x{height}.jpg": jpg(width, height) for width, height in [(80, 60), (160, 120)]}
+    sizes = {
+        f"{images}/{width}x{height}.jpg": jpg(width, height)
+        for width, height in [(100, 75), (160, 120), (80, 60)]
+    }
     sizes["usr/share/doc/plasma-workspace-wallpapers/copyright"] = COPYRIGHT
     write_deb(tmp_path / "plasma-workspace-wallpapers_1_all.deb", sizes)
     return tmp_path
