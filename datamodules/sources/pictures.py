@@ -134,7 +134,7 @@ def _open(path: Path, trimmed: bool) -> Image.Image:
     try:
         with Image.open(path, formats=_FORMATS) as file:
             picture = file.convert("RGBA")
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BrokenSampleError(f"{path.name}: undecodable ({error})") from error
     box = picture.getchannel("A").point(lambda alpha: 255 * (alpha >= _VISIBLE)).getbbox()
     if box is None:
