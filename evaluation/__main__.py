@@ -1,4 +1,4 @@
-"""Command line: ``python -m evaluation {run,shapeseval,reconstruction,report,bench}``."""
+"""Command line: ``python -m evaluation {run,score,list,shapeseval,reconstruction,report,bench}``."""
 
 from __future__ import annotations
 
@@ -10,14 +10,26 @@ from pathlib import Path
 
 from evaluation.bench.command import bench_command
 from evaluation.bench.parts import PARTS
-from evaluation.commands import reconstruction_command, report_command, run_command, shapeseval_command
+from evaluation.commands import reconstruction_command, report_command, shapeseval_command
 from evaluation.geneval.recorded import score_detections
-from infinity.sampling.config import parse_per_scale
+from evaluation.runner.command import (
+    add_list_arguments,
+    add_run_arguments,
+    add_score_arguments,
+    list_command,
+    run_command,
+    score_command,
+)
 
 EXAMPLES = """examples (of what `make demo` leaves behind):
   draw ShapesWorld's prompts with a model, score them and its tokenizer, write the report:
     python -m evaluation run --model runs/demo-basic-15/ar/export --data data/shapesworld_basic \\
         --output runs/scores --history vae=runs/demo-basic-15/vae ar=runs/demo-basic-15/ar
+
+  draw the prompts of benchmarks and score them (again: goes on where it stopped), on 8 GPUs; score the same
+  images with one more task, on a machine that has its weights but not the model:
+    torchrun --nproc-per-node 8 -m evaluation run --model MODEL --tasks A,B --data DATA --output runs/scores
+    python -m evaluation score runs/scores --tasks C --weights NAME=PATH
 
   draw them with the sampling command, then score its images (any PNG files with a manifest.jsonl of
   "file" and "prompt" or "prompt_id"):
@@ -46,23 +58,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
 
-    zero = commands.add_parser("run", help="measure a saved pipeline on ShapesWorld, from prompts to report")
-    zero.add_argument("--model", type=Path, required=True, help="saved pipeline (vae/ and transformer/)")
-    zero.add_argument("--data", type=Path, required=True, help="ShapesWorld data directory")
-    zero.add_argument("--output", type=Path, required=True, help="where the report goes")
-    zero.add_argument("--history", nargs="+", default=[], metavar="NAME=DIR", help="training logs by stage")
-    zero.add_argument("--images-per-prompt", type=int, default=2, help="default: 2")
-    zero.add_argument("--num-reconstructions", type=int, default=500, help="held-out images (default: 500)")
-    zero.add_argument("--splits", nargs="+", default=["id", "ood"], help="prompts to score (default: id ood)")
-    zero.add_argument(
-        "--guidance", type=parse_per_scale, help="one value or a,b,c per scale; default: the model's"
-    )
-    zero.add_argument("--temperature", type=parse_per_scale, help="likewise")
-    zero.add_argument("--seed", type=int, default=0, help="every image's own seed follows from it")
-    zero.add_argument("--inception", type=Path, help="torch-fidelity's Inception weights; else a stand-in")
-    zero.add_argument("--device", default="cpu", help="cpu, cuda, mps (default: cpu)")
-    zero.add_argument("--bf16", action="store_true", help="run the networks in bfloat16")
-    zero.add_argument("--title", default="", help="of the report")
+    add_run_arguments(commands.add_parser("run", help="measure a saved pipeline, from prompts to report"))
+    add_score_arguments(commands.add_parser("score", help="score the images of a run without its model"))
+    add_list_arguments(commands.add_parser("list", help="show what can be measured, and what it needs"))
 
     one = commands.add_parser("shapeseval", help="score generated images on ShapesEval, with its baselines")
     one.add_argument("--world", type=Path, required=True, help="ShapesWorld data directory")
@@ -114,6 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = options.pop("command")
     run = {
         "run": run_command,
+        "score": score_command,
+        "list": list_command,
         "shapeseval": shapeseval_command,
         "reconstruction": reconstruction_command,
         "report": report_command,

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import Progress, TaskID
 
 from evaluation.features import build_extractor
 from evaluation.image_folders import read_generated, read_images, read_reconstructions
 from evaluation.json_files import read_json
 from evaluation.metrics.bits import BitCounts
 from evaluation.model_report import RunOptions, run_model
+from evaluation.progress import progress_bars
 from evaluation.provenance import collect_provenance, sha256_of, sha256_of_pixels
 from evaluation.reconstruction import ReconstructionScores, batches_by_size
 from evaluation.reports import ReportContent, load_histories, sample_grids, write_report
@@ -38,15 +38,8 @@ _NUM_PAIRS = 24
 
 def run_command(**options: Any) -> Path:
     """Measure a saved pipeline, with progress bars; the options are those of :class:`RunOptions`."""
-    with Progress() as progress:
-        tasks: dict[str, TaskID] = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(what, total=total)
-            progress.update(tasks[what], completed=done)
-
-        return run_model(RunOptions(**options), show)
+    with progress_bars() as progress:
+        return run_model(RunOptions(**options), progress)
 
 
 def shapeseval_command(
@@ -146,7 +139,8 @@ def report_command(
     if output.resolve() in {run.resolve() for run in runs}:
         raise ValueError(f"{output} is one of the runs to report, and would lose its result; choose another")
     result = merge_results([Result.load(run) for run in runs])
-    arms = ShapesEvalResult.from_rows(row for run in runs for row in read_samples(run))
+    rows = [row for run in runs for row in read_samples(run)]
+    arms = ShapesEvalResult.from_rows(row for row in rows if "arm" in row)  # others are of runs with tasks
     model = arms.get("samples")
     grids = sample_grids(model, _as_scored(model, images), seed=seed) if model and images else ()
     content = ReportContent(

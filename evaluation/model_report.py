@@ -48,6 +48,7 @@ class RunOptions:
         temperature: likewise.
         splits: which prompts.
         seed: every image's own seed follows from it.
+        batch_size: images drawn at once.
         inception: Inception weights for rFID; a stand-in otherwise.
         device: of the networks.
         bf16: run the networks in bfloat16.
@@ -64,13 +65,14 @@ class RunOptions:
     temperature: float | tuple[float, ...] | None = None
     splits: Sequence[str] = ("id", "ood")
     seed: int = 0
+    batch_size: int = 64
     inception: Path | None = None
     device: str = "cpu"
     bf16: bool = False
     title: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("images_per_prompt", "num_reconstructions"):
+        for name in ("images_per_prompt", "num_reconstructions", "batch_size"):
             if getattr(self, name) < 1:
                 option = "--" + name.replace("_", "-")
                 raise ValueError(f"{option} must be at least 1, got {getattr(self, name)}")
@@ -97,6 +99,7 @@ def run_model(options: RunOptions, progress: Callable[[str, int, int], Any]) -> 
         temperature=options.temperature,
         splits=options.splits,
         seed=options.seed,
+        batch_size=options.batch_size,
     )
     scores = run(progress)
     content = ReportContent(

@@ -11,9 +11,9 @@ import numpy as np
 
 from evaluation.image_folders import decode_image
 
-__all__ = ["read_shard_images"]
+__all__ = ["IMAGE_SUFFIXES", "read_shard_images"]
 
-_IMAGES = (".png", ".jpg", ".jpeg", ".webp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def read_shard_images(
@@ -25,7 +25,7 @@ def read_shard_images(
             with tarfile.open(shard) as tar:
                 for member in tar:
                     name = PurePath(member.name)
-                    is_wanted = name.suffix in _IMAGES and (keys is None or name.stem in keys)
+                    is_wanted = name.suffix in IMAGE_SUFFIXES and (keys is None or name.stem in keys)
                     if is_wanted and (file := tar.extractfile(member)):
                         yield name.stem, decode_image(io.BytesIO(file.read()), f"{name} in {shard}")
         except tarfile.TarError as error:

@@ -56,12 +56,12 @@ def read_manifest(directory: Path) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def open_manifest(directory: Path) -> TextIO:
+def open_manifest(directory: Path, name: str = _NAME) -> TextIO:
     """Open the manifest to append rows; a last row that a kill cut short is removed first."""
-    with open(directory / _NAME, "ab+") as file:
+    with open(directory / name, "ab+") as file:
         file.seek(0)
         file.truncate(file.read().rfind(b"\n") + 1)
-    return open(directory / _NAME, "a", encoding="utf-8")
+    return open(directory / name, "a", encoding="utf-8")
 
 
 def finished_images(directory: Path, run: dict[str, Any]) -> dict[str, tuple[str, int]]:

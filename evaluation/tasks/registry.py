@@ -23,6 +23,7 @@ _AREAS = (
     "questions",
     "text_rendering",
     "cost",
+    "runner",
 )
 _entries = [import_module(f"evaluation.{area}.entries") for area in _AREAS]
 

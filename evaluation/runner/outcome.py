@@ -1,0 +1,128 @@
+"""One result of all scores of a run, with their provenance, caveats, times, and a row per image."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluation.json_files import read_json
+from evaluation.provenance import Provenance, merge_provenance
+from evaluation.results import MetricValue, Result, Table
+from evaluation.runner.manifest import load_samples
+from evaluation.runner.prompt_files import read_prompts
+from evaluation.runner.scoring import RecordedScore, basis_of, image_folder, read_scores
+from evaluation.tasks.api import EvalSample
+
+__all__ = ["RECORD", "Outcome", "collect_outcome", "read_record"]
+
+RECORD = "drawing.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run found.
+
+    Args:
+        rows: one per image, for ``samples.jsonl``: ``tasks`` holds the verdicts, by task.
+        samples: by prompt set.
+    """
+
+    result: Result
+    rows: tuple[Mapping[str, Any], ...]
+    caveats: tuple[str, ...]
+    samples: Mapping[str, Sequence[EvalSample]]
+
+
+def read_record(output: Path) -> dict[str, Any]:
+    """What a run has written about its drawing."""
+    if not (output / RECORD).is_file():
+        raise ValueError(f"no {RECORD} in {output}; draw with `python -m evaluation run --tasks` first")
+    return read_json(output / RECORD)
+
+
+def collect_outcome(output: Path) -> Outcome:
+    """Put together the scores that are of the run's images; those of other images are left out and named."""
+    record = read_record(output)
+    everything = read_scores(output)
+    sets = dict.fromkeys([*record["prompt_sets"], *(one.prompt_set for one in everything if one.prompt_set)])
+    samples = {name: load_samples(folder, read_prompts(folder)) for name, folder in _folders(output, sets)}
+    scores, stale = [], []
+    for one in everything:
+        current = one.basis == basis_of(samples.get(one.prompt_set or "", ()), record)
+        (scores if current else stale).append(one)
+    caveats = [f"Task {name} was left out: {reason}." for name, reason in record["skipped"].items()]
+    caveats += [f"Task {one.task} was left out: it was scored on other images." for one in stale]
+    caveats += _counts(record)
+    caveats += dict.fromkeys(caveat for one in scores for caveat in one.score.caveats)
+    result = Result(
+        name="/".join(output.resolve().parts[-2:]),
+        metrics=_metrics(scores),
+        provenance=merge_provenance(
+            [Provenance(**record["provenance"]), *(one.provenance for one in scores)]
+        ),
+        config={**record["config"], "caveats": caveats, "failed_images": 0},
+        tables=_tables(record, scores),
+    )
+    rows = [row for name, group in samples.items() for row in _rows(name, group, scores, output)]
+    return Outcome(result=result, rows=tuple(rows), caveats=tuple(caveats), samples=samples)
+
+
+def _folders(output: Path, sets: Mapping[str, Any]) -> list[tuple[str, Path]]:
+    return [(name, image_folder(output, name)) for name in sets]
+
+
+def _counts(record: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{drawn['num_truncated']} of {drawn['num_images']} images of {name} were drawn from prompts that "
+        "are longer than the text encoder takes."
+        for name, drawn in record["prompt_sets"].items()
+        if drawn["num_truncated"]
+    ]
+
+
+def _metrics(scores: Sequence[RecordedScore]) -> tuple[MetricValue, ...]:
+    """All metrics; two tasks may share one if they agree."""
+    return tuple(dict.fromkeys(metric for one in scores for metric in one.score.metrics))
+
+
+def _tables(record: Mapping[str, Any], scores: Sequence[RecordedScore]) -> dict[str, Table]:
+    tables: dict[str, Table] = {}
+    for one in scores:
+        for name, table in one.score.tables.items():
+            tables[f"{one.task}: {name}" if name in tables else name] = table
+    times = [
+        (f"draw {name}", drawn["seconds"], drawn["num_drawn"])
+        for name, drawn in record["prompt_sets"].items()
+    ]
+    for one in scores:
+        num_images = len({(row["prompt_id"], row["index"]) for row in one.score.rows if "index" in row})
+        times.append((f"score {one.task}", one.seconds, num_images or None))
+    tables["Wall time"] = Table(columns=("stage", "seconds", "images"), rows=tuple(times))
+    return tables
+
+
+def _rows(
+    prompt_set: str, samples: Sequence[EvalSample], scores: Sequence[RecordedScore], output: Path
+) -> list[dict[str, Any]]:
+    verdicts: dict[tuple[str, int], dict[str, Any]] = defaultdict(dict)
+    for one in scores:
+        for row in one.score.rows if one.prompt_set == prompt_set else ():
+            found = {name: value for name, value in row.items() if name not in ("prompt_id", "index")}
+            verdicts[row["prompt_id"], row["index"]][one.task] = found
+    return [
+        {
+            "prompt_set": prompt_set,
+            "prompt_id": one.prompt.id,
+            "index": one.index,
+            "prompt": one.prompt.text,
+            "rewritten": one.rewritten,
+            "seed": one.seed,
+            "file": one.path.relative_to(output).as_posix(),
+            "sha256": one.sha256,
+            "tasks": verdicts[one.prompt.id, one.index],
+        }
+        for one in samples
+    ]

@@ -1,0 +1,121 @@
+"""Score what was drawn, task by task; every score is a file of its own, so that none is lost."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from evaluation.json_files import read_json
+from evaluation.progress import Report, silent
+from evaluation.provenance import Provenance, collect_provenance
+from evaluation.results import MetricValue, Table, write_atomically
+from evaluation.runner.manifest import load_samples
+from evaluation.runner.prompt_files import read_prompts
+from evaluation.runner.selection import SelectedTask
+from evaluation.tasks.api import EvalContext, EvalSample, TaskScore
+from evaluation.tasks.registry import TASKS
+
+__all__ = ["RecordedScore", "basis_of", "image_folder", "read_scores", "score_tasks"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedScore:
+    """A task's score, and what it is a score of.
+
+    Args:
+        basis: hash of the images and prompts, or of the model's record where no image is drawn.
+    """
+
+    task: str
+    prompt_set: str | None
+    basis: str
+    seconds: float
+    score: TaskScore
+    provenance: Provenance
+
+
+def image_folder(output: Path, prompt_set: str) -> Path:
+    """Where the images of a prompt set are."""
+    return output / "images" / prompt_set
+
+
+def score_tasks(
+    tasks: Sequence[SelectedTask],
+    output: Path,
+    context: EvalContext,
+    record: Mapping[str, Any],
+    *,
+    check: bool,
+    progress: Report = silent,
+) -> None:
+    """Score every task and write ``scores/<task>.json``.
+
+    Args:
+        record: of the drawing, as in ``drawing.json``.
+        check: whether image files hold what was drawn.
+    """
+    samples: dict[str | None, list[EvalSample]] = {None: []}
+    for done, one in enumerate(tasks):
+        progress("score", done, len(tasks))
+        prompt_set = one.task.prompt_set
+        if prompt_set is not None and prompt_set not in samples:
+            folder = image_folder(output, prompt_set)
+            samples[prompt_set] = load_samples(folder, read_prompts(folder), check=check)
+        files = {weight.name: context.weights.require(weight) for weight in one.entry.weights}
+        start = time.monotonic()
+        score = one.task.score(samples[prompt_set], context)
+        _check(one.name, score, samples[prompt_set])
+        recorded = RecordedScore(
+            task=one.name,
+            prompt_set=prompt_set,
+            basis=basis_of(samples[prompt_set], record),
+            seconds=time.monotonic() - start,
+            score=score,
+            provenance=collect_provenance(checkpoints=files),
+        )
+        text = json.dumps(asdict(recorded), allow_nan=False)
+        write_atomically(output / "scores" / f"{one.name}.json", text + "\n")
+    progress("score", len(tasks), len(tasks))
+
+
+def basis_of(samples: Sequence[EvalSample], record: Mapping[str, Any]) -> str:
+    """Hash of what a task sees."""
+    images = [(one.prompt.id, one.prompt.text, one.index, one.sha256) for one in samples]
+    seen = images or [record["origin"], record["limit"], record["seed"], record["data"]]
+    return sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
+
+
+def read_scores(output: Path) -> list[RecordedScore]:
+    """All scores of a run, in the order of the registry."""
+    paths = {path.stem: path for path in sorted((output / "scores").glob("*.json"))}
+    order = [*(name for name in TASKS if name in paths), *(name for name in paths if name not in TASKS)]
+    return [_from_dict(read_json(paths[name])) for name in order]
+
+
+def _from_dict(fields: Mapping[str, Any]) -> RecordedScore:
+    score = fields["score"]
+    restored = TaskScore(
+        metrics=tuple(MetricValue(**metric) for metric in score["metrics"]),
+        rows=tuple(score["rows"]),
+        tables={name: Table(**table) for name, table in score["tables"].items()},
+        caveats=tuple(score["caveats"]),
+    )
+    fields = {**fields, "score": restored, "provenance": Provenance(**fields["provenance"])}
+    return RecordedScore(**fields)
+
+
+def _check(name: str, score: TaskScore, samples: Sequence[EvalSample]) -> None:
+    """A number that is none, or a verdict on no image, fails the run."""
+    if bad := [metric.id for metric in score.metrics if not math.isfinite(metric.value)]:
+        raise ValueError(f"task {name} gave no finite value for {', '.join(bad)}; leave the task out")
+    known = {(one.prompt.id, one.index) for one in samples}
+    judged = {(row["prompt_id"], row["index"]) for row in score.rows if samples}
+    if samples and score.rows and judged != known:
+        lost, foreign = len(known - judged), len(judged - known)
+        raise ValueError(f"task {name} judged not every image: {lost} are missing and {foreign} are foreign")

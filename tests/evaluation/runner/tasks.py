@@ -1,0 +1,91 @@
+"""Small real tasks for the runner's tests: exact things about pixels, by prompts of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from evaluation.results import MetricValue, Table
+from evaluation.tasks.api import EvalContext, EvalPrompt, EvalSample, TaskScore
+from evaluation.tasks.entry import TaskEntry
+from evaluation.weights import WeightFile
+
+__all__ = ["ENTRIES", "PROMPT_SETS", "SCALE", "Brightness", "ModelSize", "shapes"]
+
+SCALE = WeightFile(name="scale", file="scale.txt", source="the tests")
+
+
+def shapes(context: EvalContext) -> list[EvalPrompt]:
+    """Five prompts in two shapes, one of them with an id that is no file name."""
+    words = ["circle", "square", "ring", "star/../heart", "triangle"]
+    return [
+        EvalPrompt(
+            id=f"p/{word}",
+            text=f"a red {word}",
+            num_images=2,
+            aspect_ratio=0.6 if number % 2 else 1.0,
+            metadata={"number": number, "box": (1, 2)},
+        )
+        for number, word in enumerate(words)
+    ]
+
+
+class Brightness:
+    """Mean pixel, times a number in a weight file if there is to be one."""
+
+    prompt_set = "shapes"
+
+    def __init__(self, *, scaled: bool = False) -> None:
+        self.scaled = scaled
+
+    def score(self, samples: Sequence[EvalSample], context: EvalContext) -> TaskScore:
+        scale = float(context.weights.require(SCALE).read_text()) if self.scaled else 1.0
+        values = [scale * float(sample.image().mean()) for sample in samples]
+        name = "scaled_brightness" if self.scaled else "brightness"
+        metric = MetricValue(
+            id=name, value=sum(values) / len(values), direction="higher", n=len(samples), ci95=(0.0, 255.0)
+        )
+        rows = tuple(
+            {
+                "prompt_id": sample.prompt.id,
+                "index": sample.index,
+                "correct": value > 100,
+                "reason": "" if value > 100 else "too dark",
+                "number": sample.prompt.metadata["number"],
+            }
+            for sample, value in zip(samples, values, strict=True)
+        )
+        table = Table(columns=("prompt", "brightness"), rows=tuple((row["prompt_id"], 1.0) for row in rows))
+        return TaskScore(metrics=(metric,), rows=rows, tables={"By prompt": table}, caveats=("A test's.",))
+
+
+class ModelSize:
+    """A number about the model itself."""
+
+    prompt_set = None
+
+    def score(self, samples: Sequence[EvalSample], context: EvalContext) -> TaskScore:
+        assert context.pipeline is not None
+        count = sum(weight.numel() for weight in context.pipeline.transformer.parameters())
+        return TaskScore(metrics=(MetricValue(id="parameters", value=count, direction="none", n=1),))
+
+
+_HERE = "tests.evaluation.runner.tasks"
+ENTRIES = {
+    "brightness": TaskEntry(summary="mean pixel", target=f"{_HERE}:Brightness", metrics=("brightness",)),
+    "scaled": TaskEntry(
+        summary="mean pixel, scaled",
+        target=f"{_HERE}:Brightness",
+        metrics=("scaled_brightness",),
+        weights=(SCALE,),
+        options={"scaled": True},
+        stand_in_for="light",
+    ),
+    "size": TaskEntry(
+        summary="parameters",
+        target=f"{_HERE}:ModelSize",
+        metrics=("parameters",),
+        direction="none",
+        needs=("pipeline",),
+    ),
+}
+PROMPT_SETS = {"shapes": f"{_HERE}:shapes"}
