@@ -133,6 +133,8 @@ def run_ranks(
         num_steps, rng = kill
         deadline = time.monotonic() + _PATIENCE
         while len(journals.rows(attempt, 0)) < num_steps and time.monotonic() < deadline:
+            if not any(process.is_alive() for process in processes):  # fewer steps were left
+                break
             time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.02))
         for process in rng.sample(processes, len(processes)):
