@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from evaluation.features import build_extractor
 from evaluation.json_files import read_json
 from evaluation.model_run import ModelRun, ModelScores
+from evaluation.progress import Report
 from evaluation.provenance import collect_provenance
 from evaluation.reports import (
     ReportContent,
@@ -78,7 +79,7 @@ class RunOptions:
                 raise ValueError(f"{option} must be at least 1, got {getattr(self, name)}")
 
 
-def run_model(options: RunOptions, progress: Callable[[str, int, int], Any]) -> Path:
+def run_model(options: RunOptions, progress: Report) -> Path:
     """Measure a model and return the path of ``report.html``; `progress` takes (what, done, total)."""
     pipeline = InfinityPipeline.from_pretrained(options.model)
     pipeline.to(options.device, torch.bfloat16 if options.bf16 else None)

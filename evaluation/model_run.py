@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from evaluation.features import FeatureExtractor
 from evaluation.metrics.bits import BitCounts
+from evaluation.progress import Report, silent
 from evaluation.reconstruction import ReconstructionScores, batches_by_size
 from evaluation.results import MetricValue
 from evaluation.shapeseval.baselines import ground_truth_images, shuffled_prompts
@@ -28,13 +28,6 @@ from infinity.seeds import image_seed
 __all__ = ["ModelRun", "ModelScores", "read_split"]
 
 _NUM_SHOWN = 24  # pairs of every size that are kept for a report
-
-Report = Callable[[str, int, int], Any]
-"""Called as ``progress(what, done, total)``."""
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +71,7 @@ class ModelRun:
     seed: int = 0
     batch_size: int = 64
 
-    def __call__(self, progress: Report = _silent) -> ModelScores:
+    def __call__(self, progress: Report = silent) -> ModelScores:
         """Measure; about a minute for a small model on a CPU."""
         reconstructions, num_images_left_out = self._reconstruct_split("val", progress)
         metrics = [metric for scores in reconstructions for metric in scores.metrics()]

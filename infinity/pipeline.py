@@ -23,7 +23,7 @@ from infinity.sampling.rounding import round_blocks
 from infinity.sampling.settings import Settings, SettingsArguments, resolve_settings
 from infinity.schedules import Resolution, ScaleSchedule
 from infinity.seeds import seeds_of_images
-from infinity.text import TextEncoderConfig, build_text_encoder
+from infinity.text import TextEncoder, TextEncoderConfig, build_text_encoder
 from infinity.text.states import PromptStates
 from infinity.transformer.model import Infinity
 from infinity.types import MultiScaleCodes
@@ -50,13 +50,15 @@ class InfinityPipeline:
         text: TextEncoderConfig,
         resolution: Resolution,
         sampling: SamplingConfig = SamplingConfig(),
+        text_encoder: TextEncoder | None = None,
         extra: dict[str, Any] | None = None,
     ) -> None:
+        """Take the parts over; `text_encoder` is one that `text` describes and that is loaded already."""
         check_fit(vae, transformer, resolution)
         self.vae = vae.for_inference()
         self.transformer = transformer.eval()
         self.text = text
-        self.text_encoder = build_text_encoder(text)
+        self.text_encoder = text_encoder or build_text_encoder(text)
         self.resolution = resolution
         self.sampling = sampling
         self.extra = extra or {}

@@ -225,19 +225,23 @@ class ARModule(SuiteModule):
         schedule = self.resolution.schedule(batch.aspect_ratio)
         return len(batch.captions) * training_flops(self.net.config, schedule, self._num_text_tokens)
 
-    def export(self, directory: Path, net: Infinity) -> None:
-        """Write a pipeline that draws images: transformer, tokenizer, text encoder, and what trained them."""
-        pipeline = InfinityPipeline(
+    def pipeline(self, net: Infinity) -> InfinityPipeline:
+        """What draws images with `net`, which is in evaluation mode from then on."""
+        return InfinityPipeline(
             self.encoders.vae,
             net,
             text=self.text_config,
             resolution=self.resolution,
             sampling=self.sampling,
+            text_encoder=self.encoders.text,
         )
+
+    def export(self, directory: Path, net: Infinity) -> None:
+        """Write a pipeline that draws images: transformer, tokenizer, text encoder, and what trained them."""
         extra = {
             "step": self.num_steps,
             "vae_sha256": self._vae_sha256,
             "text_fingerprint": self.encoders.text.fingerprint,
             **{name: value for name, value in plain(self.configs).items() if name != "transformer"},
         }
-        pipeline.save_pretrained(directory, extra=extra)
+        self.pipeline(net).save_pretrained(directory, extra=extra)

@@ -22,7 +22,7 @@ from datamodules.module import ImageTextDataModule
 from infinity.schedules import Resolution
 from lit_modules.ar import ARModule
 from lit_modules.base import SuiteModule
-from lit_modules.callbacks import EMA, Checkpoints, Export, Images, ProgressLine, Throughput
+from lit_modules.callbacks import EMA, Checkpoints, Evaluation, Export, Images, ProgressLine, Throughput
 from lit_modules.checkpoint_files import saved_config, starting_point
 from lit_modules.config_files import NamingParser, SaveConfig
 from lit_modules.metrics_log import MetricsLog
@@ -68,6 +68,7 @@ class SuiteCLI(LightningCLI):
         for name, callback in {
             "ema": EMA,
             "images": Images,
+            "evaluation": Evaluation,
             "checkpoints": Checkpoints,
             "progress": ProgressLine,
         }.items():
@@ -192,7 +193,11 @@ def _check_trainer(trainer: Any) -> None:
 
 def _check_room(run: Path) -> None:
     """Refuse a run whose folders can't be made, before anything is trained that couldn't be kept."""
-    folders = (*reversed(run.parents), run, *(run / name for name in ("checkpoints", "images", "export")))
+    folders = (
+        *reversed(run.parents),
+        run,
+        *(run / name for name in ("checkpoints", "images", "evaluation", "export")),
+    )
     if blocking := [path for path in folders if path.exists() and not path.is_dir()]:
         raise ValueError(
             f"{blocking[0]} is a file, where trainer.default_root_dir {run} needs a folder; move it away, or "
