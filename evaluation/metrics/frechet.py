@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 __all__ = ["FeatureStatistics", "RunningFrechet", "frechet_distance", "frechet_distance_of_moments"]
+
+_ROWS = 4096  # that are float64 at once
 
 
 def frechet_distance(features_ND: np.ndarray, others_MD: np.ndarray) -> float:
@@ -34,8 +37,7 @@ def frechet_distance(features_ND: np.ndarray, others_MD: np.ndarray) -> float:
 
 def frechet_distance_of_moments(one: FeatureStatistics, other: FeatureStatistics) -> float:
     """Distance between two sets that are known by their moments only (reference statistics, streams)."""
-    root = _symmetric_root(one.covariance)
-    eigenvalues = np.linalg.eigvalsh(root @ other.covariance @ root)
+    eigenvalues = np.linalg.eigvalsh(one.root @ other.covariance @ one.root)
     trace_of_root = np.sqrt(np.clip(eigenvalues, 0, None)).sum()
     traces = np.trace(one.covariance) + np.trace(other.covariance)
     return float(np.square(one.mean - other.mean).sum() + traces - 2 * trace_of_root)
@@ -51,9 +53,12 @@ class FeatureStatistics:
 
     @classmethod
     def of(cls, features_ND: np.ndarray) -> FeatureStatistics:
-        features = np.asarray(features_ND, np.float64)
-        mean = features.mean(axis=0)
-        return cls(len(features), mean, (features - mean).T @ (features - mean))
+        mean = features_ND.mean(axis=0, dtype=np.float64)
+        scatter = np.zeros((len(mean), len(mean)))
+        for start in range(0, len(features_ND), _ROWS):
+            deviations = features_ND[start : start + _ROWS] - mean
+            scatter += deviations.T @ deviations
+        return cls(len(features_ND), mean, scatter)
 
     def __add__(self, other: FeatureStatistics) -> FeatureStatistics:
         num = self.num + other.num
@@ -64,6 +69,12 @@ class FeatureStatistics:
     @property
     def covariance(self) -> np.ndarray:
         return self.scatter / (self.num - 1)
+
+    @cached_property
+    def root(self) -> np.ndarray:
+        """Symmetric root of the covariance; remembered, as a reference serves many distances."""
+        eigenvalues, vectors = np.linalg.eigh(self.covariance)
+        return (vectors * np.sqrt(np.clip(eigenvalues, 0, None))) @ vectors.T
 
 
 class RunningFrechet:
@@ -111,8 +122,3 @@ def _centred(features_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     features = np.asarray(features_ND, np.float64)
     mean = features.mean(axis=0)
     return mean, (features - mean) / math.sqrt(len(features) - 1)
-
-
-def _symmetric_root(matrix: np.ndarray) -> np.ndarray:
-    eigenvalues, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.sqrt(np.clip(eigenvalues, 0, None))) @ vectors.T
