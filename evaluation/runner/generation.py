@@ -12,7 +12,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ class DrawnSet:
     num_images: int
     num_drawn: int  # now, by this rank; the others were there, or are the other ranks'
     num_truncated: int  # images whose prompt was longer than the text encoder takes
+    untrained_ratios: tuple[float, ...]  # that the model has not seen
     seconds: float
 
 
@@ -81,6 +82,24 @@ class Drawing:
     def __call__(self, prompts: Sequence[EvalPrompt], folder: Path, progress: Report = silent) -> DrawnSet:
         """Draw this rank's share of what is missing; the first rank waits until everything is there."""
         start = time.monotonic()
+        trained = self.pipeline.resolution
+        untrained = self._allow_ratios({prompt.aspect_ratio for prompt in prompts})
+        try:
+            drawn = self._draw_all(prompts, folder, progress)
+        finally:
+            self.pipeline.resolution = trained
+        return DrawnSet(**drawn, untrained_ratios=untrained, seconds=time.monotonic() - start)
+
+    def _allow_ratios(self, wanted: set[float]) -> tuple[float, ...]:
+        """Let the pipeline draw shapes that the model was not trained on, as far as it has schedules."""
+        resolution = self.pipeline.resolution
+        new = tuple(sorted(wanted - set(resolution.aspect_ratios)))
+        if new:
+            ratios = (*resolution.aspect_ratios, *new)
+            self.pipeline.resolution = replace(resolution, aspect_ratios=ratios)
+        return new
+
+    def _draw_all(self, prompts: Sequence[EvalPrompt], folder: Path, progress: Report) -> dict[str, int]:
         jobs = self._jobs(prompts)
         folder.mkdir(parents=True, exist_ok=True)
         rows = read_rows(folder)
@@ -97,21 +116,9 @@ class Drawing:
             rows = self._wait(folder, jobs)
             merge_rows(folder, rows, [job.image for job in jobs])
         num_truncated = sum(bool(rows[job.image].get("truncated")) for job in jobs if job.image in rows)
-        return DrawnSet(
-            num_images=len(jobs),
-            num_drawn=len(missing),
-            num_truncated=num_truncated,
-            seconds=time.monotonic() - start,
-        )
+        return {"num_images": len(jobs), "num_drawn": len(missing), "num_truncated": num_truncated}
 
     def _jobs(self, prompts: Sequence[EvalPrompt]) -> list[_Job]:
-        ratios = self.pipeline.resolution.aspect_ratios
-        if other := [prompt for prompt in prompts if prompt.aspect_ratio not in ratios]:
-            raise ValueError(
-                f"the model has no aspect ratio {other[0].aspect_ratio} (height / width), which "
-                f"{len(other)} of {len(prompts)} prompts ask for, e.g. {other[0].id}; it has "
-                f"{', '.join(map(str, ratios))}: train on that ratio too, or leave the task out"
-            )
         settings = {
             ratio: json.loads(json.dumps(self._settings(ratio)))  # as a manifest gives them back
             for ratio in {prompt.aspect_ratio for prompt in prompts}

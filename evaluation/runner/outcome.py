@@ -75,7 +75,13 @@ def _folders(output: Path, sets: Mapping[str, Any]) -> list[tuple[str, Path]]:
 
 
 def _counts(record: Mapping[str, Any]) -> list[str]:
-    return [
+    untrained = [
+        f"Images of {name} have aspect ratios that the model was not trained on: "
+        f"{', '.join(map(str, drawn['untrained_ratios']))}."
+        for name, drawn in record["prompt_sets"].items()
+        if drawn["untrained_ratios"]
+    ]
+    return untrained + [
         f"{drawn['num_truncated']} of {drawn['num_images']} images of {name} were drawn from prompts that "
         "are longer than the text encoder takes."
         for name, drawn in record["prompt_sets"].items()
@@ -118,6 +124,8 @@ def _rows(
             "prompt_id": one.prompt.id,
             "index": one.index,
             "prompt": one.prompt.text,
+            "aspect_ratio": one.prompt.aspect_ratio,
+            "metadata": one.prompt.metadata,
             "rewritten": one.rewritten,
             "seed": one.seed,
             "file": one.path.relative_to(output).as_posix(),

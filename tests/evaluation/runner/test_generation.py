@@ -152,9 +152,14 @@ def test_values_that_are_not_finite_fail_and_are_named(tmp_path) -> None:
     assert not list(tmp_path.glob("*.png"))
 
 
-def test_a_ratio_that_the_model_does_not_have_is_refused(tmp_path) -> None:
-    with pytest.raises(ValueError, match=r"no aspect ratio 0\.6 .* 2 of 5 prompts ask for, e\.g\. p/square"):
-        Drawing(pipeline=tiny_pipeline(aspect_ratios=(1.0,)))(PROMPTS, tmp_path)
+def test_a_ratio_that_the_model_was_not_trained_on_is_named(tmp_path) -> None:
+    square = tiny_pipeline(aspect_ratios=(1.0,))
+    assert Drawing(pipeline=square)(PROMPTS, tmp_path / "a").untrained_ratios == (0.6,)
+    assert square.resolution.aspect_ratios == (1.0,)
+    first, second = load_samples(tmp_path / "a", PROMPTS[:2])[::2]
+    assert first.image().shape[:2] != second.image().shape[:2]
+    with pytest.raises(ValueError, match=r"aspect_ratio .* must be in \[0\.25, 4\], got 9"):
+        Drawing(pipeline=square)([EvalPrompt(id="a", text="a", aspect_ratio=9.0)], tmp_path / "b")
 
 
 def test_ids_that_are_no_file_names_stay_in_their_folder(drawing, tmp_path) -> None:
