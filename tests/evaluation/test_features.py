@@ -47,8 +47,7 @@ def test_the_stand_in_knows_an_espresso() -> None:
 
     extractor = EfficientNetLite0Features(224)
     features = extractor(np.ascontiguousarray(coffee()[None, :400, 100:500]))
-    logits = extractor._net._fc(torch.from_numpy(features).float())
-    assert int(logits.argmax()) == 967
+    assert int(extractor.logits(features).argmax()) == 967
 
 
 def test_random_features_depend_on_their_seed_only() -> None:
@@ -59,19 +58,52 @@ def test_random_features_depend_on_their_seed_only() -> None:
     assert not np.allclose(RandomConvFeatures(seed=1)(images(2)), features)
 
 
-def test_inception_is_read_from_a_local_file(tmp_path: Path) -> None:
-    """Random weights stand for the published ones; torch-fidelity's own module gives the same features."""
-    weights = tmp_path / INCEPTION_FILE
+@pytest.fixture(scope="module")
+def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights stand for the published ones."""
+    weights = tmp_path_factory.mktemp("weights") / INCEPTION_FILE
     torch.save(random_inception_state(), weights)
-    extractor = InceptionFeatures(weights)
+    return weights
+
+
+def theirs(weights: Path, images_NHW3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Features and logits of torch-fidelity's whole extractor."""
+    names = ["2048", "logits_unbiased"]
+    net = FeatureExtractorInceptionV3("x", names, feature_extractor_weights_path=str(weights))
+    features, logits = net(torch.from_numpy(images_NHW3).permute(0, 3, 1, 2))
+    return features.double().numpy(), logits.double().numpy()
+
+
+def test_inception_is_torch_fidelitys_with_weights_from_a_local_file(inception_weights: Path) -> None:
+    extractor = InceptionFeatures(inception_weights)
     assert extractor.is_stand_in  # these are not the published weights
-    assert extractor.id == f"inception-{sha256_of(weights)[:8]},tf1-bilinear-299"
-    features = extractor(images(2))
-    theirs = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=str(weights))
-    tensor = torch.from_numpy(images(2)).permute(0, 3, 1, 2)
-    expected = theirs(tensor)[0].double().numpy()
-    assert features.shape == (2, 2048)
-    np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-6)
+    assert extractor.id == f"inception-{sha256_of(inception_weights)[:8]},tf1-bilinear-299"
+    features, logits = theirs(inception_weights, images(2))
+    found = extractor(images(2))
+    assert found.shape == (2, 2048)
+    np.testing.assert_allclose(found, features, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(extractor.logits(found), logits, rtol=1e-4, atol=1e-4)
+
+
+def test_clean_fids_resizing_reaches_the_same_network(inception_weights: Path) -> None:
+    """At 299 pixels there is nothing to resize, so both ways agree; elsewhere they do not."""
+    extractor = InceptionFeatures(inception_weights, resize="pil-bicubic")
+    assert extractor.id.endswith(",pil-bicubic-299")
+    full = images(1, size=299)
+    np.testing.assert_allclose(extractor(full), theirs(inception_weights, full)[0], rtol=1e-5, atol=1e-6)
+    assert not np.allclose(extractor(images(1)), theirs(inception_weights, images(1))[0], rtol=1e-3)
+
+
+def test_infinitys_script_normalizes_twice(inception_weights: Path) -> None:
+    """A flat image of level v reaches the network as 2 (v / 255 - mean) / std - 1."""
+    prepared = InceptionFeatures(inception_weights, resize="infinity-legacy")._prepare(
+        torch.full((1, 3, 40, 60), 100, dtype=torch.uint8)
+    )
+    assert prepared.shape == (1, 3, 299, 299)
+    expected = [
+        2 * (100 / 255 - mean) / std - 1 for mean, std in ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
+    ]
+    np.testing.assert_allclose(prepared.mean(dim=(0, 2, 3)), expected, rtol=1e-4)
 
 
 def random_inception_state() -> dict[str, torch.Tensor]:

@@ -1,0 +1,78 @@
+"""Images of a data set as they are stored: in tar shards, or in a folder with subfolders (ImageFolder)."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from evaluation.image_folders import decode_image
+from evaluation.shard_images import IMAGE_SUFFIXES
+
+__all__ = ["StoredImages"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredImages:
+    """The first images of a split.
+
+    Args:
+        data: holds shards or images, in a folder named by the split or at once.
+        limit: how many, in the order of shards or of names; all if None.
+    """
+
+    data: Path
+    split: str = "val"
+    limit: int | None = None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """RGB uint8 (H, W, 3)."""
+        for name, content in self._files():
+            yield decode_image(io.BytesIO(content), name)
+
+    def sha256(self) -> str:
+        """Of all these files' contents, in their order."""
+        digest = hashlib.sha256()
+        for _, content in self._files():
+            digest.update(hashlib.sha256(content).digest())
+        return digest.hexdigest()
+
+    def _files(self) -> Iterator[tuple[str, bytes]]:
+        found = False
+        for file in islice(self._all_files(), self.limit):
+            found = True
+            yield file
+        if not found:
+            raise ValueError(
+                f"{self._folder} holds no images, nor shards with images; make the data set first"
+            )
+
+    def _all_files(self) -> Iterator[tuple[str, bytes]]:
+        if shards := sorted(self._folder.glob("*.tar")):
+            for shard in shards:
+                yield from _members(shard)
+        else:
+            paths = (path for path in self._folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+            for path in sorted(paths):
+                yield str(path), path.read_bytes()
+
+    @property
+    def _folder(self) -> Path:
+        return self.data / self.split if (self.data / self.split).is_dir() else self.data
+
+
+def _members(shard: Path) -> Iterator[tuple[str, bytes]]:
+    try:
+        with tarfile.open(shard) as tar:
+            for member in tar:
+                is_image = PurePath(member.name).suffix.lower() in IMAGE_SUFFIXES
+                if is_image and (file := tar.extractfile(member)):
+                    yield f"{member.name} in {shard}", file.read()
+    except tarfile.TarError as error:
+        raise ValueError(f"{shard} is no whole tar file ({error}); make the data set again") from error
