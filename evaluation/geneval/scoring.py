@@ -8,15 +8,34 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from evaluation.geneval.vocabulary import COLORS
 
-__all__ = ["Detected", "GenEvalRule", "GenEvalVerdict", "judge_image", "relations"]
+__all__ = [
+    "Detected",
+    "GenEvalRule",
+    "GenEvalVerdict",
+    "box_overlap",
+    "judge_image",
+    "judge_objects",
+    "relations",
+]
 
 Box = Sequence[float]
+
+
+class _Scored(Protocol):
+    @property
+    def box(self) -> Box: ...
+
+    @property
+    def score(self) -> float: ...
+
+
+Found = TypeVar("Found", bound=_Scored)
 
 
 class Detected(NamedTuple):
@@ -52,16 +71,16 @@ class GenEvalRule:
     max_overlap: float = 1.0
     position_threshold: float = 0.1
 
-    def kept(self, detections: Sequence[Detected], tag: str) -> list[Detected]:
+    def kept(self, detections: Sequence[Found], tag: str) -> list[Found]:
         """The detections of one class that count, best first."""
         threshold = self.counting_threshold if tag == "counting" else self.threshold
         order = np.argsort([one.score for one in detections])[::-1]
         best = [detections[i] for i in order if detections[i].score > threshold][: self.max_objects]
         if self.max_overlap == 1:
             return best
-        apart: list[Detected] = []
+        apart: list[Found] = []
         for one in best:
-            if all(_overlap(other.box, one.box) < self.max_overlap for other in apart):
+            if all(box_overlap(other.box, one.box) < self.max_overlap for other in apart):
                 apart.append(one)
         return apart
 
@@ -72,18 +91,25 @@ _OFFICIAL = GenEvalRule()
 def judge_image(
     detections: Mapping[str, Sequence[Detected]], metadata: Mapping[str, Any], rule: GenEvalRule = _OFFICIAL
 ) -> GenEvalVerdict:
+    """Judge one image by all its detections by class, in any order; see :func:`judge_objects`."""
+    tag = metadata.get("tag", "")
+    objects = {name: rule.kept(found, tag) for name, found in detections.items()}
+    return judge_objects(objects, metadata, rule)
+
+
+def judge_objects(
+    objects: Mapping[str, Sequence[Detected]], metadata: Mapping[str, Any], rule: GenEvalRule = _OFFICIAL
+) -> GenEvalVerdict:
     """Judge one image: every clause of ``include`` must hold, and none of ``exclude``.
 
     Args:
-        detections: all detections by class, in any order.
-        metadata: a line of GenEval's prompts: ``tag``, ``include``, ``exclude``.
+        objects: the detections that count by class, best first, as :meth:`GenEvalRule.kept` gives them.
+        metadata: a line of GenEval's prompts: ``include``, ``exclude``.
     """
-    tag = metadata.get("tag", "")
-    objects = {name: rule.kept(found, tag) for name, found in detections.items()}
-    groups: list[list[Detected] | None] = []  # per clause, what it matched
+    groups: list[Sequence[Detected] | None] = []  # per clause, what it matched
     reasons: list[str] = []
     for clause in metadata.get("include", ()):
-        best = objects.get(clause["class"], [])[: clause["count"]]
+        best = objects.get(clause["class"], ())[: clause["count"]]
         failures = _include_failures(clause, best, groups, rule)
         groups.append(None if failures else best)
         reasons += failures
@@ -139,11 +165,11 @@ def relations(box: Box, other: Box, threshold: float = _OFFICIAL.position_thresh
     return tuple(name for name, held in holds.items() if held)
 
 
-def _overlap(box: Box, other: Box) -> float:
-    """Intersection over union, where a box includes its last pixel."""
+def box_overlap(box: Box, other: Box, *, pixel: float = 1) -> float:
+    """Intersection over union, where a box includes its last pixel; with `pixel` 0 it does not."""
 
     def area(x1: float, y1: float, x2: float, y2: float) -> float:
-        return max(x2 - x1 + 1, 0) * max(y2 - y1 + 1, 0)
+        return max(x2 - x1 + pixel, 0) * max(y2 - y1 + pixel, 0)
 
     x1, y1 = (max(box[i], other[i]) for i in (0, 1))
     x2, y2 = (min(box[i], other[i]) for i in (2, 3))
