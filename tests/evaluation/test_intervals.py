@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluation.intervals import Estimate, bootstrap_mean, clustered_share, mean_of_estimates, wilson
+from evaluation.intervals import (
+    Estimate,
+    bootstrap_levels,
+    bootstrap_mean,
+    clustered_share,
+    difference_of_estimates,
+    mean_of_estimates,
+    median_of,
+    wilson,
+)
 
 
 def test_wilson_agrees_with_scipy() -> None:
@@ -114,3 +123,44 @@ def test_bootstrap_of_many_values_needs_little_memory() -> None:
 def test_outcomes_without_clusters_are_refused() -> None:
     with pytest.raises(ValueError, match="a cluster for each outcome"):
         clustered_share([True, False], ["a"])
+
+
+def covered(estimate: Estimate, truth: float) -> bool:
+    return estimate.low <= truth <= estimate.high
+
+
+@pytest.mark.parametrize(("num", "share"), [(40, 0.3), (100, 0.9)])
+def test_wilsons_interval_covers_the_true_share(num: int, share: float) -> None:
+    seen = np.random.default_rng(0).binomial(num, share, 2000) / num
+    assert 0.93 <= np.mean([covered(wilson(one, num), share) for one in seen]) <= 0.97
+
+
+@pytest.mark.parametrize("num", [12, 60])
+def test_bootstrap_intervals_cover_the_true_mean_even_of_few_values(num: int) -> None:
+    samples = np.random.default_rng(0).normal(3, 2, (500, num))
+    hits = [covered(bootstrap_mean(one, num_resamples=300), 3) for one in samples]
+    assert 0.93 <= np.mean(hits) <= 0.97
+
+
+def test_bootstrap_levels_tend_to_those_of_the_normal_distribution() -> None:
+    assert bootstrap_levels(10**6) == pytest.approx((0.025, 0.975), abs=1e-5)
+    assert bootstrap_levels(10)[0] < 0.01
+    assert bootstrap_levels(1) == pytest.approx((0.025, 0.975))
+
+
+def test_intervals_of_medians_cover_them_whatever_the_distribution() -> None:
+    """Twenty values: the sixth and the fifteenth hold the median with 95.9 %."""
+    samples = np.random.default_rng(0).exponential(size=(2000, 20))
+    assert 0.945 <= np.mean([covered(median_of(one), np.log(2)) for one in samples]) <= 0.97
+    assert median_of(range(1, 21)) == (10.5, 6, 15)
+    assert median_of([3.0, 1.0, 2.0]) == (2, 1, 3)
+
+
+def test_the_difference_of_independent_estimates_is_covered() -> None:
+    """Shares near the edge, where the arms of intervals differ (Newcombe's method 10 for Wilson's)."""
+    seen = np.random.default_rng(0).binomial(60, (0.95, 0.8), (2000, 2)) / 60
+    hits = [
+        covered(difference_of_estimates(wilson(first, 60), wilson(second, 60)), -0.15)
+        for first, second in seen
+    ]
+    assert 0.93 <= np.mean(hits) <= 0.97
