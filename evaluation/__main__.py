@@ -1,4 +1,4 @@
-"""Command line: ``python -m evaluation {run,score,list,shapeseval,reconstruction,report,bench}``."""
+"""Command line: ``python -m evaluation {run,score,list,compare,shapeseval,reconstruction,report,bench}``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from pathlib import Path
 
 from evaluation.bench.command import bench_command
 from evaluation.bench.parts import PARTS
-from evaluation.commands import reconstruction_command, report_command, shapeseval_command
+from evaluation.commands import reconstruction_command, shapeseval_command
+from evaluation.comparison.command import add_compare_arguments, compare_command
 from evaluation.geneval.recorded import score_detections
+from evaluation.reports.command import add_report_arguments, report_command
 from evaluation.runner.command import (
     add_list_arguments,
     add_run_arguments,
@@ -30,6 +32,9 @@ EXAMPLES = """examples (of what `make demo` leaves behind):
   images with one more task, on a machine that has its weights but not the model:
     torchrun --nproc-per-node 8 -m evaluation run --model MODEL --tasks A,B --data DATA --output runs/scores
     python -m evaluation score runs/scores --tasks C --weights NAME=PATH
+
+  compare two runs prompt by prompt, as A and B, on the metrics that start with these words:
+    python -m evaluation compare runs/scores runs/other-scores --only geneval clipscore
 
   draw them with the sampling command, then score its images (any PNG files with a manifest.jsonl of
   "file" and "prompt" or "prompt_id"):
@@ -62,6 +67,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_score_arguments(commands.add_parser("score", help="score the images of a run without its model"))
     add_list_arguments(commands.add_parser("list", help="show what can be measured, and what it needs"))
 
+    add_compare_arguments(commands.add_parser("compare", help="differences of two runs, with intervals"))
+
     one = commands.add_parser("shapeseval", help="score generated images on ShapesEval, with its baselines")
     one.add_argument("--world", type=Path, required=True, help="ShapesWorld data directory")
     one.add_argument("--images", type=Path, required=True, help="folder with manifest.jsonl")
@@ -78,30 +85,25 @@ def build_parser() -> argparse.ArgumentParser:
     two.add_argument("--bits", type=Path, help=".npz with one bool array (N, D, h, w) per scale")
     two.add_argument("--inception", type=Path, help="torch-fidelity's Inception weights; else a stand-in")
 
-    three = commands.add_parser("report", help="one page about one or more evaluated runs")
-    three.add_argument("runs", type=Path, nargs="+", help="directories with result.json")
-    three.add_argument("--output", type=Path, required=True, help="where the report goes")
-    three.add_argument("--title")
-    three.add_argument("--images", type=Path, help="generated images, for sample grids")
-    three.add_argument("--reconstructions", type=Path, help="pairs, for the reconstruction grid")
-    three.add_argument("--history", nargs="+", default=[], metavar="NAME=DIR", help="training logs by stage")
-    three.add_argument("--seed", type=int, default=0, help="of the random samples shown")
+    add_report_arguments(
+        commands.add_parser("report", help="one page about evaluated runs, to compare them too")
+    )
 
-    four = commands.add_parser("bench", help="time parts of training and sampling, with floors and ratios")
-    four.add_argument("--output", type=Path, default=Path("runs/bench"), help="default: runs/bench")
-    four.add_argument("--parts", nargs="+", default=list(PARTS), metavar="PART", help=", ".join(PARTS))
-    four.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 4], help="default: 1 4")
-    four.add_argument(
+    three = commands.add_parser("bench", help="time parts of training and sampling, with floors and ratios")
+    three.add_argument("--output", type=Path, default=Path("runs/bench"), help="default: runs/bench")
+    three.add_argument("--parts", nargs="+", default=list(PARTS), metavar="PART", help=", ".join(PARTS))
+    three.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 4], help="default: 1 4")
+    three.add_argument(
         "--precisions", nargs="+", default=["float32", "bfloat16"], choices=["float32", "bfloat16"]
     )
-    four.add_argument("--rounds", type=int, default=5, help="timed rounds, of which the median counts")
-    four.add_argument("--device", default="cpu", help="default: cpu")
-    four.add_argument("--compiled", action="store_true", help="also with torch.compile")
-    four.add_argument("--no-quantizers", dest="quantizers", action="store_false", help="leave those out")
-    four.add_argument("--official", type=Path, metavar="DIR", help="clone of the official code, to compare")
+    three.add_argument("--rounds", type=int, default=5, help="timed rounds, of which the median counts")
+    three.add_argument("--device", default="cpu", help="default: cpu")
+    three.add_argument("--compiled", action="store_true", help="also with torch.compile")
+    three.add_argument("--no-quantizers", dest="quantizers", action="store_false", help="leave those out")
+    three.add_argument("--official", type=Path, metavar="DIR", help="clone of the official code, to compare")
 
-    five = commands.add_parser("score-detections", help="GenEval's verdicts on recorded detections")
-    five.add_argument(
+    four = commands.add_parser("score-detections", help="GenEval's verdicts on recorded detections")
+    four.add_argument(
         "path", type=Path, metavar="FILE.jsonl", help="tag, include, exclude, detections a line"
     )
     return parser
@@ -114,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "run": run_command,
         "score": score_command,
         "list": list_command,
+        "compare": compare_command,
         "shapeseval": shapeseval_command,
         "reconstruction": reconstruction_command,
         "report": report_command,

@@ -1,0 +1,1 @@
+"""``python -m evaluation compare A B``: is one run better than another, on the same prompts?"""
