@@ -11,18 +11,24 @@ from evaluation.features import FeatureExtractor
 from evaluation.intervals import bootstrap_mean
 from evaluation.metrics.bits import MAX_CODES, MIN_SHARE, BitCounts
 from evaluation.metrics.frechet import RunningFrechet
-from evaluation.metrics.image_pairs import PSNR_CAP, psnr_per_image, ssim_per_image
-from evaluation.results import MetricValue, Table
+from evaluation.metrics.image_pairs import (
+    MS_SSIM_ABOVE,
+    PSNR_CAP,
+    ms_ssim_per_image,
+    psnr_per_image,
+    ssim_per_image,
+)
+from evaluation.results import Direction, MetricValue, Table
 
-__all__ = ["ReconstructionScores", "batches_by_size"]
+__all__ = ["ReconstructionScores", "batches_by_size", "mean_metric", "psnr_metric", "size_name"]
 
 _STAND_IN = "stand-in features, so not a published rFID; comparable only under this very id"
 
 
 class ReconstructionScores:
-    """PSNR, SSIM, rFID and the use of bits over images of one size that come in batches.
+    """PSNR, SSIM, MS-SSIM, rFID and the use of bits over images of one size that come in batches.
 
-    Beside two numbers an image, whose means get intervals, memory stops growing: 50,000 images take no more
+    Beside three numbers an image, whose means get intervals, memory stops growing: 50,000 images take no more
     than a few thousand.
 
     Args:
@@ -37,6 +43,7 @@ class ReconstructionScores:
         self._shape: tuple[int, ...] = ()
         self._psnr: list[np.ndarray] = []
         self._ssim: list[np.ndarray] = []
+        self._ms_ssim: list[np.ndarray] = []
         self._frechet = RunningFrechet()
         self._bits: list[BitCounts] = []
 
@@ -54,6 +61,8 @@ class ReconstructionScores:
         self._shape = shape
         self._psnr.append(psnr_per_image(originals_NHW3, recons_NHW3))
         self._ssim.append(ssim_per_image(originals_NHW3, recons_NHW3))
+        if min(shape[:2]) > MS_SSIM_ABOVE:
+            self._ms_ssim.append(ms_ssim_per_image(originals_NHW3, recons_NHW3))
         if self._extractor is not None:
             self._frechet.add(self._extractor(originals_NHW3), self._extractor(recons_NHW3))
         room = self._num_shown - len(self.shown)
@@ -71,16 +80,17 @@ class ReconstructionScores:
     @property
     def size(self) -> str:
         """As metric ids name it."""
-        height, width, _ = self._shape
-        return f"{width}px" if height == width else f"{width}x{height}px"
+        return size_name(*self._shape[:2])
 
     def metrics(self) -> list[MetricValue]:
         """All scores so far; rFID from two images on."""
-        psnr, ssim = np.concatenate(self._psnr), np.concatenate(self._ssim)
         num, size = self.num_images, self.size
-        identical = int((psnr >= PSNR_CAP).sum())
-        note = f"{identical} identical images count {PSNR_CAP:.0f}" if identical else ""
-        metrics = [_mean(f"psnr[{size}]", psnr, note), _mean(f"ssim[gauss11,{size}]", ssim)]
+        metrics = [
+            psnr_metric(f"psnr[{size}]", np.concatenate(self._psnr)),
+            mean_metric(f"ssim[gauss11,{size}]", np.concatenate(self._ssim)),
+        ]
+        if self._ms_ssim:
+            metrics.append(mean_metric(f"ms_ssim[gauss11,5 scales,{size}]", np.concatenate(self._ms_ssim)))
         if self._extractor is not None and num > 1:
             metrics.append(
                 MetricValue(
@@ -123,9 +133,24 @@ def batches_by_size(images: Iterable[np.ndarray], batch_size: int) -> Iterator[n
     yield from map(np.stack, waiting.values())
 
 
-def _mean(metric_id: str, values: np.ndarray, note: str = "") -> MetricValue:
+def size_name(height: int, width: int) -> str:
+    """An image size as metric ids name it."""
+    return f"{width}px" if height == width else f"{width}x{height}px"
+
+
+def psnr_metric(metric_id: str, values: np.ndarray) -> MetricValue:
+    """Mean of PSNRs; says how many images were identical."""
+    identical = int((values >= PSNR_CAP).sum())
+    note = f"{identical} identical images count {PSNR_CAP:.0f}" if identical else ""
+    return mean_metric(metric_id, values, note=note)
+
+
+def mean_metric(
+    metric_id: str, values: np.ndarray, *, direction: Direction = "higher", note: str = ""
+) -> MetricValue:
+    """Mean over images, with its interval from two on."""
     mean = bootstrap_mean(values)
     ci95 = (mean.low, mean.high) if len(values) > 1 else None
     return MetricValue(
-        id=metric_id, value=mean.value, direction="higher", n=len(values), ci95=ci95, note=note
+        id=metric_id, value=mean.value, direction=direction, n=len(values), ci95=ci95, note=note
     )

@@ -1,16 +1,19 @@
-"""PSNR and SSIM of image pairs, per image, on uint8 pixels as they would be saved."""
+"""PSNR, SSIM and MS-SSIM of image pairs, per image, on uint8 pixels as they would be saved."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import correlate1d
 
-__all__ = ["PSNR_CAP", "psnr_per_image", "ssim_per_image"]
+__all__ = ["MS_SSIM_ABOVE", "PSNR_CAP", "ms_ssim_per_image", "psnr_per_image", "ssim_per_image"]
 
 PSNR_CAP = 100.0
 """Decibels given to identical images, whose PSNR is infinite."""
 
 SSIM_SIDE, SSIM_SIGMA = 11, 1.5
+
+MS_SSIM_ABOVE = 160
+"""MS-SSIM needs sides above this: halved four times, the window has to fit."""
 
 
 def psnr_per_image(images_NHW3: np.ndarray, others_NHW3: np.ndarray) -> np.ndarray:
@@ -41,6 +44,30 @@ def ssim_per_image(images_NHW3: np.ndarray, others_NHW3: np.ndarray) -> np.ndarr
         covariance = _window(x * y) - mean_x * mean_y
         similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
         values.append((similarity / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean())
+    return np.array(values)
+
+
+def ms_ssim_per_image(images_NHW3: np.ndarray, others_NHW3: np.ndarray) -> np.ndarray:
+    """Multi-scale structural similarity of each image (Wang et al. 2003): float64 (N,).
+
+    torchmetrics', with the window of :func:`ssim_per_image` at five scales; negative similarities count 0.
+    """
+    import torch
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
+    _check(images_NHW3, others_NHW3)
+    if min(images_NHW3.shape[1:3]) <= MS_SSIM_ABOVE:
+        raise ValueError(
+            f"MS-SSIM needs images of more than {MS_SSIM_ABOVE} pixels a side, got {images_NHW3.shape}"
+        )
+    values = []
+    for pair in zip(images_NHW3, others_NHW3, strict=True):  # one by one: float64 maps of a batch are large
+        x, y = (torch.from_numpy(image).permute(2, 0, 1)[None].double() for image in pair)
+        values.append(
+            multiscale_structural_similarity_index_measure(
+                x, y, kernel_size=SSIM_SIDE, sigma=SSIM_SIGMA, data_range=255.0, normalize="relu"
+            ).item()
+        )
     return np.array(values)
 
 

@@ -51,7 +51,8 @@ class ShapesEvalResult:
 
     Args:
         knobs: what else changes the numbers, for metric ids, e.g. ``basic,64px``.
-        arm: what was judged: "samples", "ground truth", "reconstructions" or "shuffled prompts".
+        arm: what was judged: "samples", "ground truth", "reconstructions", or a baseline such as "shuffled
+            prompts".
     """
 
     knobs: str
@@ -61,6 +62,12 @@ class ShapesEvalResult:
     @property
     def is_strict(self) -> bool:
         return LENIENT not in self.knobs.split(",")
+
+    @property
+    def prefix(self) -> str:
+        """What all its metric ids begin with."""
+        arm = "" if self.arm == "samples" else f",{self.arm.replace(' ', '_')}"
+        return f"shapeseval[{self.knobs},verifier={VERIFIER_VERSION}{arm}]"
 
     @cached_property
     def splits(self) -> tuple[str, ...]:
@@ -100,8 +107,6 @@ class ShapesEvalResult:
 
     def metrics(self) -> list[MetricValue]:
         """All scores under ids such as ``shapeseval[basic,64px,verifier=1]/id/overall``."""
-        arm = "" if self.arm == "samples" else f",{self.arm.replace(' ', '_')}"
-        prefix = f"shapeseval[{self.knobs},verifier={VERIFIER_VERSION}{arm}]"
         metrics = []
         for split in self.splits:
             scores = {"overall": self.overall(split)} | {score.name: score for score in self.tasks(split)}
@@ -111,7 +116,7 @@ class ShapesEvalResult:
                 value, *ci95 = score.accuracy
                 metrics.append(
                     MetricValue(
-                        id=f"{prefix}/{split}/{name}",
+                        id=f"{self.prefix}/{split}/{name}",
                         value=value,
                         direction="higher",
                         n=score.num_images,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from evaluation.provenance import sha256_of_pixels
+from evaluation.shapeseval.detector import ShapeDetector
 from evaluation.shapeseval.results import LENIENT, ScoredImage, ShapesEvalResult
-from evaluation.shapeseval.verify import verify_images
+from evaluation.shapeseval.scorer import judge
 from evaluation.shapeseval.world import Prompt, World, load_prompts
 
-__all__ = ["run_shapeseval", "select_prompts"]
+__all__ = ["judge_images", "run_shapeseval", "select_prompts"]
 
 
 def select_prompts(
@@ -63,15 +64,36 @@ def run_shapeseval(
     if foreign := sorted(set(images_by_prompt) - {prompt.id for prompt in prompts}):
         raise ValueError(f"{len(foreign)} prompt ids are not to be scored, e.g. {', '.join(foreign[:3])}")
     jobs = [(prompt, k, image) for prompt in prompts for k, image in enumerate(images_by_prompt[prompt.id])]
-    asked = [prompt for prompt, _, _ in jobs]
-    verdicts = verify_images((image for _, _, image in jobs), asked, world, strict=strict)
-    images = []
-    for (prompt, index, image), verdict in zip(jobs, verdicts, strict=True):
-        digest = sha256_of_pixels(image)
-        images.append(ScoredImage(prompt=prompt, index=index, sha256=digest, verdict=verdict))
+    return judge_images(world, jobs, everything, arm=arm, strict=strict)
+
+
+def judge_images(
+    world: World,
+    jobs: Iterable[tuple[Prompt, int, np.ndarray]],
+    everything: Sequence[Prompt],
+    *,
+    arm: str = "samples",
+    strict: bool = True,
+) -> ShapesEvalResult:
+    """Judge images one by one.
+
+    Args:
+        jobs: prompt, which of its images, and the image (RGB uint8 (H, W, 3)).
+        everything: all prompts of the benchmark; ids say how many of them were judged, if not all.
+    """
+    detector = ShapeDetector(world)
+    images = tuple(
+        ScoredImage(
+            prompt=prompt,
+            index=index,
+            sha256=sha256_of_pixels(image),
+            verdict=judge(detector(image), prompt, strict=strict),
+        )
+        for prompt, index, image in jobs
+    )
     knobs = [world.tier, f"{world.size}px", *([] if strict else [LENIENT])]
-    splits = {prompt.split for prompt in prompts}
-    num_asked = sum(prompt.split in splits for prompt in everything)
-    if len(prompts) < num_asked:  # scores of a part do not compare with those of the whole
-        knobs.append(f"prompts={len(prompts)}of{num_asked}")
-    return ShapesEvalResult(knobs=",".join(knobs), arm=arm, images=tuple(images))
+    judged = {image.prompt.id: image.prompt.split for image in images}
+    num_asked = sum(prompt.split in judged.values() for prompt in everything)
+    if len(judged) < num_asked:  # scores of a part do not compare with those of the whole
+        knobs.append(f"prompts={len(judged)}of{num_asked}")
+    return ShapesEvalResult(knobs=",".join(knobs), arm=arm, images=images)
