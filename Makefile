@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint data train-vae train-ar sample serve eval report bench clean
+.PHONY: help setup demo test lint data train-vae train-ar sample serve eval report bench bench-data clean
 
 PYTHON ?= python3
 BUDGET ?= 15
@@ -56,6 +56,9 @@ report: $(STAMP)  ## Write report.html from scores
 
 bench: $(STAMP)  ## Time the parts of training and sampling
 	$(RUN) evaluation bench $(ARGS)
+
+bench-data: $(STAMP)  ## Time the loader, and starting with 10^8 samples
+	$(RUN) datamodules bench $(ARGS)
 
 clean:  ## Remove .venv and caches; data/ and runs/ stay
 	rm -rf .venv build ./*.egg-info .pytest_cache .ruff_cache .hypothesis
