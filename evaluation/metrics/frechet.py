@@ -13,7 +13,13 @@ from functools import cached_property
 
 import numpy as np
 
-__all__ = ["FeatureStatistics", "RunningFrechet", "frechet_distance", "frechet_distance_of_moments"]
+__all__ = [
+    "FeatureStatistics",
+    "RunningFrechet",
+    "frechet_distance",
+    "frechet_distance_of_moments",
+    "frechet_distance_to",
+]
 
 _ROWS = 4096  # that are float64 at once
 
@@ -41,6 +47,16 @@ def frechet_distance_of_moments(one: FeatureStatistics, other: FeatureStatistics
     trace_of_root = np.sqrt(np.clip(eigenvalues, 0, None)).sum()
     traces = np.trace(one.covariance) + np.trace(other.covariance)
     return float(np.square(one.mean - other.mean).sum() + traces - 2 * trace_of_root)
+
+
+def frechet_distance_to(reference: FeatureStatistics, features_ND: np.ndarray) -> float:
+    """Distance of features from a set that is known by its moments only."""
+    if len(features_ND) >= len(reference.mean):
+        return frechet_distance_of_moments(reference, FeatureStatistics.of(features_ND))
+    mean, scaled = _centred(features_ND)
+    nuclear = np.linalg.svd(scaled @ reference.root, compute_uv=False).sum()
+    traces = np.trace(reference.covariance) + np.square(scaled).sum()
+    return float(np.square(reference.mean - mean).sum() + traces - 2 * nuclear)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from evaluation.metrics.frechet import (
     RunningFrechet,
     frechet_distance,
     frechet_distance_of_moments,
+    frechet_distance_to,
 )
 
 rng = functools.partial(np.random.default_rng, 0)
@@ -64,6 +65,16 @@ def test_both_routes_agree_where_both_are_exact() -> None:
     x, y = features(60, 40), features(80, 40, seed=1)
     wide_x, wide_y = (np.pad(z, ((0, 0), (0, 100))) for z in (x, y))  # constant features change nothing
     assert frechet_distance(wide_x, wide_y) == pytest.approx(frechet_distance(x, y), rel=1e-10)
+
+
+@pytest.mark.parametrize(("num", "rel"), [(100, 1e-10), (20, 1e-6)], ids=["N > D", "N < D"])
+def test_distances_from_moments_are_those_of_moments_and_of_features(num: int, rel: float) -> None:
+    """With few features the root of moments is rounding noise in part, hence another route."""
+    x, y = features(num, 32), features(200, 32, seed=1)
+    reference = FeatureStatistics.of(y)
+    by_moments = frechet_distance_of_moments(reference, FeatureStatistics.of(x))
+    assert frechet_distance_to(reference, x) == pytest.approx(by_moments, rel=rel)
+    assert frechet_distance_to(reference, x) == pytest.approx(frechet_distance(x, y), rel=rel)
 
 
 @pytest.mark.parametrize(("num", "rel"), [(300, 1e-8), (20, 1e-4)], ids=["N > D", "N < D: theirs is noisier"])

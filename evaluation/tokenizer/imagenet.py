@@ -1,0 +1,114 @@
+"""rFID by ImageNet's protocol: the validation images, scaled and cropped, through the tokenizer and back.
+
+The references are the same crops that were reconstructed (statistics of other crops, or of the training set,
+shift rFID by more than tokenizers differ), and both are rounded to bytes before any metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+import numpy as np
+import torch
+
+from evaluation.distribution.extractors import build_features
+from evaluation.intervals import bootstrap_mean
+from evaluation.metrics.frechet import RunningFrechet
+from evaluation.metrics.image_pairs import PSNR_CAP, psnr_per_image, ssim_per_image
+from evaluation.resizing import Filter, resize_and_crop
+from evaluation.results import MetricValue
+from evaluation.stored_images import StoredImages
+from evaluation.tasks.api import EvalContext, EvalSample, TaskScore
+from infinity.images import to_uint8
+from infinity.pipeline import InfinityPipeline
+
+__all__ = ["ImageNetReconstruction"]
+
+_PUBLISHED_NUM = 50_000
+
+
+class ImageNetReconstruction:
+    """rFID, PSNR and SSIM over a split in a folder of images (ImageFolder) or in shards.
+
+    Args:
+        features: a name of :data:`evaluation.distribution.extractors.EXTRACTORS`.
+        filter: that scales the shorter side to the model's square size, 256 for the published numbers.
+    """
+
+    prompt_set: str | None = None
+
+    def __init__(self, *, features: str = "inception", filter: Filter = "bilinear") -> None:
+        self._features = features
+        self._filter: Filter = filter
+
+    def score(self, samples: Sequence[EvalSample], context: EvalContext) -> TaskScore:
+        """Reconstruct and compare; memory does not grow with the number of images but for two floats each."""
+        if context.data is None or context.pipeline is None:
+            raise ValueError("rFID needs a model and images to reconstruct; give --model and --data")
+        side = _square_side(context.pipeline)
+        extractor = build_features(self._features, context)
+        images = StoredImages(data=context.data, limit=context.limit)
+        frechet, psnr, ssim = RunningFrechet(), [], []
+        crops = (resize_and_crop(image, side, side, self._filter) for image in images)
+        while originals := list(islice(crops, context.batch_size)):
+            originals_NHW3 = np.stack(originals)
+            recons_NHW3 = _reconstruct(context.pipeline, originals_NHW3)
+            frechet.add(extractor(originals_NHW3), extractor(recons_NHW3))
+            psnr.append(psnr_per_image(originals_NHW3, recons_NHW3))
+            ssim.append(ssim_per_image(originals_NHW3, recons_NHW3))
+        num = sum(map(len, psnr))
+        if num < 2:
+            raise ValueError(f"rFID needs at least 2 images, got {num}; raise --limit")
+        crop = f"{self._filter}-{side}"
+        tail = f"N={num},data={images.sha256()[:8]}"
+        name, note = ("rfrechet", "stand-in features, so no rFID") if extractor.is_stand_in else ("rfid", "")
+        return TaskScore(
+            metrics=(
+                MetricValue(
+                    id=f"{name}_imagenet[{extractor.id},uint8,{crop},{tail}]",
+                    value=frechet.distance(),
+                    direction="lower",
+                    n=num,
+                    note=note,
+                ),
+                _mean(f"psnr_imagenet[{crop},{tail}]", np.concatenate(psnr)),
+                _mean(f"ssim_imagenet[gauss11,{crop},{tail}]", np.concatenate(ssim)),
+            ),
+            caveats=_caveats(num, side),
+        )
+
+
+def _square_side(pipeline: InfinityPipeline) -> int:
+    if 1.0 not in pipeline.resolution.aspect_ratios:
+        ratios = ", ".join(map(str, pipeline.resolution.aspect_ratios))
+        raise ValueError(
+            f"ImageNet's protocol takes square crops, but the model has the ratios {ratios} only"
+        )
+    return pipeline.resolution.image_size(1.0)[0]
+
+
+def _reconstruct(pipeline: InfinityPipeline, originals_NHW3: np.ndarray) -> np.ndarray:
+    images_B3HW = torch.from_numpy(originals_NHW3).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
+    codes = pipeline.tokenize(images_B3HW, pipeline.schedule(1.0))
+    return to_uint8(pipeline.decode(codes.features_BDHW))
+
+
+def _mean(metric_id: str, values: np.ndarray) -> MetricValue:
+    mean = bootstrap_mean(values)
+    identical = int((values >= PSNR_CAP).sum())
+    note = f"{identical} identical images count {PSNR_CAP:.0f}" if identical else ""
+    return MetricValue(
+        id=metric_id,
+        value=mean.value,
+        direction="higher",
+        n=len(values),
+        ci95=(mean.low, mean.high),
+        note=note,
+    )
+
+
+def _caveats(num: int, side: int) -> tuple[str, ...]:
+    if num == _PUBLISHED_NUM and side in (256, 512):
+        return ()
+    return (f"rFID of {num} images at {side} pixels; published ones are of {_PUBLISHED_NUM} at 256 or 512.",)
