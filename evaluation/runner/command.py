@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -130,7 +131,8 @@ def run_command(**options: Any) -> Path | str:
     selection = select(runner, with_model=True)
     history = load_histories(words.history)
     pipeline = load_pipeline(words)
-    rewriter = load_rewriter(words, ranks.own(words.output / "rewritten_prompts.jsonl"))
+    words.rewrite_cache = _rewrite_cache(words, ranks)
+    rewriter = load_rewriter(words)
     directory = model_directory(words.model)
     files = {part: directory / part / "model.safetensors" for part in ("vae", "transformer")}
     with progress_bars() as progress:
@@ -158,6 +160,17 @@ def score_command(**options: Any) -> str:
     return _write(words.output, outcome, words.title, {})
 
 
+def _rewrite_cache(words: argparse.Namespace, ranks: Ranks) -> Path | None:
+    """The file that remembers rewritten prompts; ranks but the first go on with a copy of their own."""
+    if words.rewriter is None:
+        return words.rewrite_cache
+    shared = words.rewrite_cache or words.output / "rewritten_prompts.jsonl"
+    own = ranks.own(shared)
+    if shared.is_file() and not own.is_file():
+        shutil.copyfile(shared, own)
+    return own
+
+
 def _common(words: argparse.Namespace) -> dict[str, Any]:
     return {
         "tasks": [name.strip() for name in words.tasks.split(",") if name.strip()],
@@ -181,14 +194,19 @@ def _write(output: Path, outcome: Outcome, title: str, history: Mapping[str, Any
     )
     page = write_report(output, outcome.result, content)
     write_samples(output, outcome.rows)
-    num_images = len(outcome.rows)
-    lines = [f"{num_images} images, 0 failed", *outcome.caveats]
+    counts = f"{len(outcome.rows)} images, 0 failed, {outcome.num_truncated} from prompts that were cut"
+    lines = [counts, *outcome.caveats]
     lines += [f"{metric.id} = {metric.value:.6g}" for metric in outcome.result.metrics]
+    if outcome.failed:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in outcome.failed.items())
+        raise ValueError(f"{len(outcome.failed)} tasks failed ({reasons}); the others are in {page}")
     return "\n".join([*lines, str(page)])
 
 
 def _run_without_tasks(options: Mapping[str, Any]) -> Path:
     _refuse(options, _ONLY_WITH_TASKS, "needs --tasks")
+    if Ranks.from_environment().world_size > 1:
+        raise ValueError("several processes can draw for --tasks alone; name some, or start one process")
     if options["data"] is None:
         raise ValueError("--data is needed without --tasks: name a ShapesWorld data directory")
     names = {field.name for field in fields(RunOptions)} & options.keys()

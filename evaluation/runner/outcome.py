@@ -28,12 +28,16 @@ class Outcome:
     Args:
         rows: one per image, for ``samples.jsonl``: ``tasks`` holds the verdicts, by task.
         samples: by prompt set.
+        num_truncated: images whose prompt was longer than the text encoder takes.
+        failed: what is wrong with tasks that could not be scored, by name.
     """
 
     result: Result
     rows: tuple[Mapping[str, Any], ...]
     caveats: tuple[str, ...]
     samples: Mapping[str, Sequence[EvalSample]]
+    num_truncated: int
+    failed: Mapping[str, str]
 
 
 def read_record(output: Path) -> dict[str, Any]:
@@ -43,7 +47,7 @@ def read_record(output: Path) -> dict[str, Any]:
     return read_json(output / RECORD)
 
 
-def collect_outcome(output: Path) -> Outcome:
+def collect_outcome(output: Path, failed: Mapping[str, str]) -> Outcome:
     """Put together the scores that are of the run's images; those of other images are left out and named."""
     record = read_record(output)
     everything = read_scores(output)
@@ -54,6 +58,7 @@ def collect_outcome(output: Path) -> Outcome:
         current = one.basis == basis_of(samples.get(one.prompt_set or "", ()), record)
         (scores if current else stale).append(one)
     caveats = [f"Task {name} was left out: {reason}." for name, reason in record["skipped"].items()]
+    caveats += [f"Task {name} failed: {reason}." for name, reason in failed.items()]
     caveats += [f"Task {one.task} was left out: it was scored on other images." for one in stale]
     caveats += _counts(record)
     caveats += dict.fromkeys(caveat for one in scores for caveat in one.score.caveats)
@@ -64,10 +69,17 @@ def collect_outcome(output: Path) -> Outcome:
             [Provenance(**record["provenance"]), *(one.provenance for one in scores)]
         ),
         config={**record["config"], "caveats": caveats, "failed_images": 0},
-        tables=_tables(record, scores),
+        tables=_tables(record, scores, samples),
     )
     rows = [row for name, group in samples.items() for row in _rows(name, group, scores, output)]
-    return Outcome(result=result, rows=tuple(rows), caveats=tuple(caveats), samples=samples)
+    return Outcome(
+        result=result,
+        rows=tuple(rows),
+        caveats=tuple(caveats),
+        samples=samples,
+        num_truncated=sum(drawn["num_truncated"] for drawn in record["prompt_sets"].values()),
+        failed=failed,
+    )
 
 
 def _folders(output: Path, sets: Mapping[str, Any]) -> list[tuple[str, Path]]:
@@ -94,7 +106,11 @@ def _metrics(scores: Sequence[RecordedScore]) -> tuple[MetricValue, ...]:
     return tuple(dict.fromkeys(metric for one in scores for metric in one.score.metrics))
 
 
-def _tables(record: Mapping[str, Any], scores: Sequence[RecordedScore]) -> dict[str, Table]:
+def _tables(
+    record: Mapping[str, Any],
+    scores: Sequence[RecordedScore],
+    samples: Mapping[str, Sequence[EvalSample]],
+) -> dict[str, Table]:
     tables: dict[str, Table] = {}
     for one in scores:
         for name, table in one.score.tables.items():
@@ -103,9 +119,9 @@ def _tables(record: Mapping[str, Any], scores: Sequence[RecordedScore]) -> dict[
         (f"draw {name}", drawn["seconds"], drawn["num_drawn"])
         for name, drawn in record["prompt_sets"].items()
     ]
-    for one in scores:
-        num_images = len({(row["prompt_id"], row["index"]) for row in one.score.rows if "index" in row})
-        times.append((f"score {one.task}", one.seconds, num_images or None))
+    times += [
+        (f"score {one.task}", one.seconds, len(samples.get(one.prompt_set or "", ()))) for one in scores
+    ]
     tables["Wall time"] = Table(columns=("stage", "seconds", "images"), rows=tuple(times))
     return tables
 

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaluation.json_files import read_json
 from evaluation.progress import Report, silent
 from evaluation.provenance import collect_provenance
 from evaluation.results import write_atomically
@@ -17,7 +16,7 @@ from evaluation.runner.generation import Drawing
 from evaluation.runner.outcome import RECORD, Outcome, collect_outcome, read_record
 from evaluation.runner.prompt_files import wanted_prompts, write_prompts
 from evaluation.runner.ranks import Ranks
-from evaluation.runner.scoring import image_folder, score_tasks
+from evaluation.runner.scoring import data_fingerprint, image_folder, score_tasks
 from evaluation.runner.selection import Selection, select_tasks
 from evaluation.tasks.api import EvalContext
 from evaluation.weights import WeightFinder
@@ -131,8 +130,8 @@ def evaluate(
     if not ranks.is_first:
         return None
     _write_record(options.output, record)
-    score_tasks(selection.tasks, options.output, context, record, check=False, progress=progress)
-    return collect_outcome(options.output)
+    failed = score_tasks(selection.tasks, options.output, context, record, check=False, progress=progress)
+    return collect_outcome(options.output, failed)
 
 
 def score(options: RunnerOptions, progress: Report = silent) -> Outcome:
@@ -152,12 +151,12 @@ def score(options: RunnerOptions, progress: Report = silent) -> Outcome:
         batch_size=options.batch_size,
         seed=record["seed"],
     )
-    score_tasks(selection.tasks, options.output, context, record, check=True, progress=progress)
+    failed = score_tasks(selection.tasks, options.output, context, record, check=True, progress=progress)
     scored = {one.name for one in selection.tasks}
     skipped = {name: reason for name, reason in record["skipped"].items() if name not in scored}
     record["skipped"] = {**skipped, **selection.skipped}
     _write_record(options.output, record)
-    return collect_outcome(options.output)
+    return collect_outcome(options.output, failed)
 
 
 def _record(
@@ -185,7 +184,7 @@ def _record(
         "rewriter": None if rewriter is None else rewriter.fingerprint,
         **(config or {}),
     }
-    data = _fingerprint(options.data)
+    data = data_fingerprint(options.data)
     provenance = collect_provenance(seeds={"sampling": options.seed}, checkpoints=checkpoints, data=data)
     record = {
         "origin": dict(origin),
@@ -217,10 +216,3 @@ def _drawn_before(output: Path, record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write_record(output: Path, record: Mapping[str, Any]) -> None:
     write_atomically(output / RECORD, json.dumps(record, indent=2) + "\n")
-
-
-def _fingerprint(data: Path | None) -> dict[str, str]:
-    if data is None:
-        return {}
-    path = data / "dataset.json"
-    return {data.name: str(read_json(path).get("fingerprint", "")) if path.is_file() else "unknown"}

@@ -21,7 +21,7 @@ from evaluation.runner.selection import SelectedTask
 from evaluation.tasks.api import EvalContext, EvalSample, TaskScore
 from evaluation.tasks.registry import TASKS
 
-__all__ = ["RecordedScore", "basis_of", "image_folder", "read_scores", "score_tasks"]
+__all__ = ["RecordedScore", "basis_of", "data_fingerprint", "image_folder", "read_scores", "score_tasks"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +53,14 @@ def score_tasks(
     *,
     check: bool,
     progress: Report = silent,
-) -> None:
-    """Score every task and write ``scores/<task>.json``.
+) -> dict[str, str]:
+    """Score every task and write ``scores/<task>.json``; return what is wrong with those that failed.
 
     Args:
         record: of the drawing, as in ``drawing.json``.
         check: whether image files hold what was drawn.
     """
+    failed: dict[str, str] = {}
     samples: dict[str | None, list[EvalSample]] = {None: []}
     for done, one in enumerate(tasks):
         progress("score", done, len(tasks))
@@ -67,21 +68,35 @@ def score_tasks(
         if prompt_set is not None and prompt_set not in samples:
             folder = image_folder(output, prompt_set)
             samples[prompt_set] = load_samples(folder, read_prompts(folder), check=check)
-        files = {weight.name: context.weights.require(weight) for weight in one.entry.weights}
+        path = output / "scores" / f"{one.name}.json"
+        path.unlink(missing_ok=True)
         start = time.monotonic()
-        score = one.task.score(samples[prompt_set], context)
-        _check(one.name, score, samples[prompt_set])
+        try:
+            score = one.task.score(samples[prompt_set], context)
+            _check(score, samples[prompt_set])
+        except ValueError as error:  # the other tasks' scores are worth having
+            failed[one.name] = str(error)
+            continue
+        files = {weight.name: context.weights.require(weight) for weight in one.entry.weights}
         recorded = RecordedScore(
             task=one.name,
             prompt_set=prompt_set,
             basis=basis_of(samples[prompt_set], record),
             seconds=time.monotonic() - start,
             score=score,
-            provenance=collect_provenance(checkpoints=files),
+            provenance=collect_provenance(checkpoints=files, data=data_fingerprint(context.data)),
         )
-        text = json.dumps(asdict(recorded), allow_nan=False)
-        write_atomically(output / "scores" / f"{one.name}.json", text + "\n")
+        write_atomically(path, json.dumps(asdict(recorded), allow_nan=False) + "\n")
     progress("score", len(tasks), len(tasks))
+    return failed
+
+
+def data_fingerprint(data: Path | None) -> dict[str, str]:
+    """What a data set says it is, by its name."""
+    if data is None:
+        return {}
+    path = data / "dataset.json"
+    return {data.name: str(read_json(path).get("fingerprint", "")) if path.is_file() else "unknown"}
 
 
 def basis_of(samples: Sequence[EvalSample], record: Mapping[str, Any]) -> str:
@@ -110,12 +125,12 @@ def _from_dict(fields: Mapping[str, Any]) -> RecordedScore:
     return RecordedScore(**fields)
 
 
-def _check(name: str, score: TaskScore, samples: Sequence[EvalSample]) -> None:
+def _check(score: TaskScore, samples: Sequence[EvalSample]) -> None:
     """A number that is none, or a verdict on no image, fails the run."""
     if bad := [metric.id for metric in score.metrics if not math.isfinite(metric.value)]:
-        raise ValueError(f"task {name} gave no finite value for {', '.join(bad)}; leave the task out")
+        raise ValueError(f"it gave no finite value for {', '.join(bad)}; leave the task out")
     known = {(one.prompt.id, one.index) for one in samples}
     judged = {(row["prompt_id"], row["index"]) for row in score.rows if samples}
     if samples and score.rows and judged != known:
         lost, foreign = len(known - judged), len(judged - known)
-        raise ValueError(f"task {name} judged not every image: {lost} are missing and {foreign} are foreign")
+        raise ValueError(f"it did not judge every image: {lost} are missing and {foreign} are foreign")

@@ -114,6 +114,8 @@ class Evaluation(Callback):
             logger.warning("evaluation at step %d failed: %s", trainer.global_step, error)
             return
         assert outcome is not None
+        for name, reason in outcome.failed.items():
+            logger.warning("evaluation at step %d: task %s failed: %s", trainer.global_step, name, reason)
         outcome.result.save(options.output)
         values = {f"eval/{metric.id}": metric.value for metric in outcome.result.metrics}
         for one in trainer.loggers:

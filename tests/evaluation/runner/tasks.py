@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from evaluation.results import MetricValue, Table
@@ -9,7 +10,7 @@ from evaluation.tasks.api import EvalContext, EvalPrompt, EvalSample, TaskScore
 from evaluation.tasks.entry import TaskEntry
 from evaluation.weights import WeightFile
 
-__all__ = ["ENTRIES", "PROMPT_SETS", "SCALE", "Brightness", "ModelSize", "shapes"]
+__all__ = ["ENTRIES", "PROMPT_SETS", "SCALE", "Brightness", "ModelSize", "Nothing", "shapes"]
 
 SCALE = WeightFile(name="scale", file="scale.txt", source="the tests")
 
@@ -69,6 +70,15 @@ class ModelSize:
         return TaskScore(metrics=(MetricValue(id="parameters", value=count, direction="none", n=1),))
 
 
+class Nothing:
+    """Finds no number."""
+
+    prompt_set = "shapes"
+
+    def score(self, samples: Sequence[EvalSample], context: EvalContext) -> TaskScore:
+        return TaskScore(metrics=(MetricValue(id="nothing", value=math.nan, direction="higher", n=1),))
+
+
 _HERE = "tests.evaluation.runner.tasks"
 ENTRIES = {
     "brightness": TaskEntry(summary="mean pixel", target=f"{_HERE}:Brightness", metrics=("brightness",)),
@@ -80,6 +90,7 @@ ENTRIES = {
         options={"scaled": True},
         stand_in_for="light",
     ),
+    "nothing": TaskEntry(summary="nothing", target=f"{_HERE}:Nothing", metrics=("nothing",)),
     "size": TaskEntry(
         summary="parameters",
         target=f"{_HERE}:ModelSize",

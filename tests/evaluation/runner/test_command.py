@@ -24,7 +24,7 @@ def weights(tmp_path: Path) -> str:
 def test_a_run_leaves_images_scores_rows_provenance_and_a_report(model, tmp_path, capsys) -> None:
     run(model, tmp_path / "out", "--temperature", "0.5")
     printed = capsys.readouterr().out
-    assert "10 images, 0 failed" in printed
+    assert "10 images, 0 failed, 0 from prompts that were cut" in printed
     assert printed.strip().endswith(str(tmp_path / "out" / "report.html"))
     result = Result.load(tmp_path / "out")
     assert result["brightness"].n == 10
@@ -117,7 +117,27 @@ def test_prompts_that_the_text_encoder_cuts_are_counted(model, tmp_path, monkeyp
     (tmp_path / "long.py").write_text(f"def longer(prompts):\n    return [p + ' {text}' for p in prompts]\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     run(model, tmp_path / "out", "--rewriter", "long:longer", "--limit", "2")
-    assert "4 of 4 images of shapes were drawn from prompts that are longer" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "4 images, 0 failed, 4 from prompts that were cut" in printed
+    assert "4 of 4 images of shapes were drawn from prompts that are longer" in printed
+
+
+def test_a_task_that_fails_does_not_cost_the_others_but_fails_the_run(model, tmp_path) -> None:
+    with pytest.raises(SystemExit, match=r"1 tasks failed \(nothing: it gave no finite value for nothing; "):
+        main(["run", "--model", str(model), "--tasks", "nothing,brightness", "--output", str(tmp_path)])
+    result = Result.load(tmp_path)
+    assert [metric.id for metric in result.metrics] == ["brightness"]
+    assert any("Task nothing failed" in caveat for caveat in result.config["caveats"])
+
+
+def test_several_processes_are_refused_where_they_cannot_share(model, tmp_path, monkeypatch) -> None:
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match="several processes can draw for --tasks alone"):
+        main(["run", "--model", str(model), "--data", str(tmp_path), "--output", str(tmp_path / "out")])
+    run(model, tmp_path / "out", "--rewriter", "tests.rewriters:at_sea", "--limit", "2")
+    assert [path.name for path in (tmp_path / "out").glob("*.jsonl")] == ["rewritten_prompts.rank1.jsonl"]
+    assert [path.name for path in (tmp_path / "out").rglob("manifest*")] == ["manifest.rank1.jsonl"]
 
 
 def test_the_list_names_metrics_weights_and_stand_ins(weights, tmp_path, capsys) -> None:
@@ -137,7 +157,7 @@ def test_the_list_names_metrics_weights_and_stand_ins(weights, tmp_path, capsys)
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--tasks", "nothing"], "unknown task 'nothing'; `python -m evaluation list` shows them"),
+        (["--tasks", "unheard"], "unknown task 'unheard'; `python -m evaluation list` shows them"),
         (["--tasks", ","], "no task is left to do"),
         (["--tasks", "brightness", "--limit", "0"], "--limit must be at least 1, got 0"),
         (["--tasks", "brightness", "--weights", "a"], "--weights takes NAME=PATH, got 'a'"),
