@@ -56,7 +56,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tasks",
         metavar="A,B",
-        help="what to measure, see --list (default: everything that ShapesWorld offers, with baselines)",
+        help="what to measure, see --list, or all (default: ShapesWorld, with its baselines)",
     )
     parser.add_argument("--data", type=Path, help="data directory with references or prompts")
     parser.add_argument("--output", type=Path, required=True, help="where images, scores and report go")
@@ -196,7 +196,9 @@ def _write(output: Path, outcome: Outcome, title: str, history: Mapping[str, Any
     write_samples(output, outcome.rows)
     counts = f"{len(outcome.rows)} images, 0 failed, {outcome.num_truncated} from prompts that were cut"
     lines = [counts, *outcome.caveats]
-    lines += [f"{metric.id} = {metric.value:.6g}" for metric in outcome.result.metrics]
+    for name, (first, *others) in outcome.by_task.items():
+        more = f" (and {len(others)} more in the report)" if others else ""
+        lines.append(f"{name}: {first.id} = {first.value:.6g}{more}")
     if outcome.failed:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in outcome.failed.items())
         raise ValueError(f"{len(outcome.failed)} tasks failed ({reasons}); the others are in {page}")

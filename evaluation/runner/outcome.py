@@ -27,6 +27,7 @@ class Outcome:
 
     Args:
         rows: one per image, for ``samples.jsonl``: ``tasks`` holds the verdicts, by task.
+        by_task: the metrics again.
         samples: by prompt set.
         num_truncated: images whose prompt was longer than the text encoder takes.
         failed: what is wrong with tasks that could not be scored, by name.
@@ -35,6 +36,7 @@ class Outcome:
     result: Result
     rows: tuple[Mapping[str, Any], ...]
     caveats: tuple[str, ...]
+    by_task: Mapping[str, Sequence[MetricValue]]
     samples: Mapping[str, Sequence[EvalSample]]
     num_truncated: int
     failed: Mapping[str, str]
@@ -76,6 +78,7 @@ def collect_outcome(output: Path, failed: Mapping[str, str]) -> Outcome:
         result=result,
         rows=tuple(rows),
         caveats=tuple(caveats),
+        by_task={one.task: one.score.metrics for one in scores},
         samples=samples,
         num_truncated=sum(drawn["num_truncated"] for drawn in record["prompt_sets"].values()),
         failed=failed,

@@ -127,6 +127,8 @@ def _from_dict(fields: Mapping[str, Any]) -> RecordedScore:
 
 def _check(score: TaskScore, samples: Sequence[EvalSample]) -> None:
     """A number that is none, or a verdict on no image, fails the run."""
+    if not score.metrics:
+        raise ValueError("it gave no number; leave the task out")
     if bad := [metric.id for metric in score.metrics if not math.isfinite(metric.value)]:
         raise ValueError(f"it gave no finite value for {', '.join(bad)}; leave the task out")
     known = {(one.prompt.id, one.index) for one in samples}

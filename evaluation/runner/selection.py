@@ -38,12 +38,13 @@ def select_tasks(
     """The tasks of these names, built.
 
     Args:
+        names: of the registry, or "all".
         with_model: whether there will be one.
         skip_missing: leave out tasks whose weights, data or packages are missing, instead of refusing.
     """
     tasks: list[SelectedTask] = []
     skipped: dict[str, str] = {}
-    for name in dict.fromkeys(names):
+    for name in dict.fromkeys(TASKS if list(names) == ["all"] else names):
         if name not in TASKS:
             build_task(name)  # says which there are
         entry = TASKS[name]

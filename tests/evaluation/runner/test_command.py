@@ -9,6 +9,7 @@ import pytest
 
 from evaluation.__main__ import main
 from evaluation.results import Result, read_samples
+from evaluation.tasks.registry import TASKS
 
 
 def run(model: Path, output: Path, *words: str) -> None:
@@ -25,6 +26,7 @@ def test_a_run_leaves_images_scores_rows_provenance_and_a_report(model, tmp_path
     run(model, tmp_path / "out", "--temperature", "0.5")
     printed = capsys.readouterr().out
     assert "10 images, 0 failed, 0 from prompts that were cut" in printed
+    assert "\nbrightness: brightness = 1" in printed
     assert printed.strip().endswith(str(tmp_path / "out" / "report.html"))
     result = Result.load(tmp_path / "out")
     assert result["brightness"].n == 10
@@ -101,6 +103,12 @@ def test_tasks_that_lack_something_can_be_left_out(model, tmp_path, capsys) -> N
     )
     assert "Task scaled was left out: scale.txt is needed" in capsys.readouterr().out
     assert [metric.id for metric in Result.load(tmp_path).metrics] == ["parameters"]
+
+
+def test_all_is_every_task(tmp_path) -> None:
+    arguments = ["run", "--model", "nowhere", "--tasks", "all", "--output", str(tmp_path / "out")]
+    with pytest.raises(SystemExit, match=f"task {next(iter(TASKS))}: "):
+        main(arguments)
 
 
 def test_prompts_are_rewritten_for_the_model_alone(model, tmp_path) -> None:
