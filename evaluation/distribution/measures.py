@@ -106,7 +106,7 @@ def _is(one: Comparison) -> Measured:
 
 
 def _cmmd(one: Comparison) -> Measured:
-    found = clip_mmd(one.generated.kept(), one.reference().kept())
+    found = clip_mmd(one.generated.kept(), one.reference().kept(), device=one.device)
     return Measured(value=found.value, direction="lower", knobs=("sigma=10",), ci95=(found.low, found.high))
 
 

@@ -43,9 +43,9 @@ def compare_manifolds(
     smallest = min(len(generated_ND), len(references_MD))
     if smallest <= max(k, density_k):
         raise ValueError(f"{max(k, density_k)} neighbours need more images of each kind, got {smallest}")
-    centre = references_MD.mean(axis=0, dtype=np.float64)
+    centre = references_MD.mean(axis=0, dtype=np.float64).astype(np.float32)
     generated, references = (
-        torch.from_numpy((features - centre).astype(np.float32)).to(device)
+        torch.from_numpy(features.astype(np.float32, copy=False) - centre).to(device)
         for features in (generated_ND, references_MD)
     )
     own_radius, _ = _radii(generated, k, density_k)

@@ -75,7 +75,7 @@ def test_cmmd_of_point_masses_has_a_closed_form(angle: float) -> None:
 
 
 def test_cmmd_is_that_of_whole_kernel_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel_distances, "_ROWS", 7)
+    monkeypatch.setattr(kernel_distances, "_BLOCK_VALUES", 100)
     x, y = features(30, 0).astype(np.float64), features(20, 1, shift=0.5).astype(np.float64)
 
     def mean_kernel(a: np.ndarray, b: np.ndarray) -> float:
