@@ -1,4 +1,4 @@
-"""Command line: ``python -m evaluation {run,score,list,compare,shapeseval,reconstruction,report,bench}``."""
+"""Command line: ``python -m evaluation {run,score,list,compare,preference,report,..}``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from evaluation.bench.parts import PARTS
 from evaluation.commands import reconstruction_command, shapeseval_command
 from evaluation.comparison.command import add_compare_arguments, compare_command
 from evaluation.geneval.recorded import score_detections
+from evaluation.preference_study.command import add_preference_arguments, preference_command
 from evaluation.reports.command import add_report_arguments, report_command
 from evaluation.runner.command import (
     add_list_arguments,
@@ -35,6 +36,10 @@ EXAMPLES = """examples (of what `make demo` leaves behind):
 
   compare two runs prompt by prompt, as A and B, on the metrics that start with these words:
     python -m evaluation compare runs/scores runs/other-scores --only geneval clipscore
+
+  let people choose between their images, and score what they saved:
+    python -m evaluation preference build runs/scores runs/other-scores --output runs/study
+    python -m evaluation preference score runs/study/votes-*.json
 
   draw them with the sampling command, then score its images (any PNG files with a manifest.jsonl of
   "file" and "prompt" or "prompt_id"):
@@ -68,6 +73,9 @@ def build_parser() -> argparse.ArgumentParser:
     add_list_arguments(commands.add_parser("list", help="show what can be measured, and what it needs"))
 
     add_compare_arguments(commands.add_parser("compare", help="differences of two runs, with intervals"))
+    add_preference_arguments(
+        commands.add_parser("preference", help="let people choose between two runs, and score their votes")
+    )
 
     one = commands.add_parser("shapeseval", help="score generated images on ShapesEval, with its baselines")
     one.add_argument("--world", type=Path, required=True, help="ShapesWorld data directory")
@@ -117,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "score": score_command,
         "list": list_command,
         "compare": compare_command,
+        "preference": preference_command,
         "shapeseval": shapeseval_command,
         "reconstruction": reconstruction_command,
         "report": report_command,
