@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from evaluation.features import build_extractor
-from evaluation.image_folders import read_generated, read_images, read_reconstructions
+from evaluation.image_folders import read_generated, read_reconstructions
 from evaluation.json_files import read_json
 from evaluation.metrics.bits import BitCounts
 from evaluation.model_report import RunOptions, run_model
 from evaluation.progress import progress_bars
-from evaluation.provenance import collect_provenance, sha256_of, sha256_of_pixels
+from evaluation.provenance import collect_provenance, sha256_of
 from evaluation.reconstruction import ReconstructionScores, batches_by_size
-from evaluation.reports import ReportContent, load_histories, sample_grids, write_report
-from evaluation.results import Result, merge_results, read_samples
+from evaluation.reports import ReportContent, sample_grids, write_report
+from evaluation.results import Result
 from evaluation.shapeseval import (
     Prompt,
     ShapesEvalResult,
@@ -30,7 +29,7 @@ from evaluation.shapeseval import (
     shuffled_prompts,
 )
 
-__all__ = ["reconstruction_command", "report_command", "run_command", "shapeseval_command"]
+__all__ = ["reconstruction_command", "run_command", "shapeseval_command"]
 
 _BATCH = 64
 _NUM_PAIRS = 24
@@ -115,60 +114,6 @@ def reconstruction_command(
     )
     content = ReportContent(title=f"Reconstruction: {images.name}", reconstructions=tuple(scores.shown))
     return write_report(output, result, content)
-
-
-def report_command(
-    *,
-    runs: Sequence[Path],
-    output: Path,
-    title: str | None = None,
-    images: Path | None = None,
-    reconstructions: Path | None = None,
-    history: Mapping[str, Path] | None = None,
-    seed: int = 0,
-) -> Path:
-    """Write one report about one or more evaluated runs of a model.
-
-    Args:
-        runs: directories with ``result.json``.
-        images: generated images, for sample grids.
-        reconstructions: pairs, for the reconstruction grid.
-        history: folders with training logs, by the name to put before their curves ("" for none).
-        seed: of the random samples shown.
-    """
-    if output.resolve() in {run.resolve() for run in runs}:
-        raise ValueError(f"{output} is one of the runs to report, and would lose its result; choose another")
-    result = merge_results([Result.load(run) for run in runs])
-    rows = [row for run in runs for row in read_samples(run)]
-    arms = ShapesEvalResult.from_rows(row for row in rows if "arm" in row)  # others are of runs with tasks
-    model = arms.get("samples")
-    grids = sample_grids(model, _as_scored(model, images), seed=seed) if model and images else ()
-    content = ReportContent(
-        title=title or result.name,
-        shapeseval=arms,
-        history=load_histories(history or {}),
-        grids=grids,
-        reconstructions=tuple((pair[0], pair[1]) for pair in _first_pairs(reconstructions)),
-    )
-    return write_report(output, result, content)
-
-
-def _first_pairs(folder: Path | None) -> Iterable[np.ndarray]:
-    return islice(read_reconstructions(folder), _NUM_PAIRS) if folder else ()
-
-
-def _as_scored(result: ShapesEvalResult, folder: Path) -> dict[str, list[np.ndarray]]:
-    """The images that were scored, found in a folder by the hash of their pixels."""
-    found = {sha256_of_pixels(image): image for image in read_images(folder)}
-    images: dict[str, list[np.ndarray]] = {}
-    for one in result.images:
-        if one.sha256 not in found:
-            raise ValueError(
-                f"{folder} does not hold image {one.index} of prompt {one.prompt.id} as it was scored; "
-                "name the folder that was evaluated"
-            )
-        images.setdefault(one.prompt.id, []).append(found[one.sha256])
-    return images
 
 
 def _ids_by_text(prompts: Iterable[Prompt]) -> dict[str, list[str]]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["load_histories", "load_history"]
+__all__ = ["History", "load_histories", "load_history"]
+
+History = Mapping[str, Sequence[tuple[int, float]]]
+"""Curves by name (``[stage/]split/quantity[/scale_k]``): points (step, value)."""
 
 
 def load_histories(folders: Mapping[str, Path]) -> dict[str, list[tuple[int, float]]]:

@@ -5,31 +5,33 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from evaluation.reports.content import ReportContent
+from evaluation.reports.content import ReportContent, Sweep
 from evaluation.reports.facts import all_caveats, provenance_facts
-from evaluation.reports.figures import history_panels
-from evaluation.reports.labels import (
-    default_headline,
-    format_cell,
-    format_interval,
-    format_value,
-    label_of,
-    words,
-)
+from evaluation.reports.figures import COLORS, history_panels
+from evaluation.reports.forest import Mark
+from evaluation.reports.labels import format_cell, format_interval, format_value, words
+from evaluation.reports.rows import headline_ids, metric_rows
 from evaluation.reports.scores import failures, forests
-from evaluation.results import Result
+from evaluation.results import MetricValue, Result
 
-__all__ = ["data_uri", "render_html"]
+__all__ = ["data_uri", "render_html", "shade"]
+
+_LARGEST = 256  # pixels; a page stays small whatever the images are
 
 
-def render_html(result: Result, content: ReportContent) -> str:
-    """The page as text."""
+def render_html(results: Mapping[str, Result], content: ReportContent) -> str:
+    """The page as text.
+
+    Args:
+        results: by name of the run; one, or several to compare.
+    """
     environment = Environment(
         loader=PackageLoader("evaluation.reports"),
         autoescape=True,
@@ -39,31 +41,52 @@ def render_html(result: Result, content: ReportContent) -> str:
     )
     environment.filters |= {
         "uri": data_uri,
-        "label": label_of,
         "value": format_value,
         "interval": format_interval,
         "cell": format_cell,
         "words": words,
         "svg": Markup,
+        "color": lambda number: COLORS[number % len(COLORS)],
+        "marks": _marks,
+        "shaded": _shaded,
         "pretty": lambda data: json.dumps(data, indent=2, default=str, sort_keys=True),
     }
-    headline = content.headline or default_headline(result.metrics)
-    model = content.shapeseval.get("samples")
     return environment.get_template("report.html.j2").render(
-        result=result,
+        results=results,
         content=content,
-        headline=[result[metric_id] for metric_id in headline],
+        headline=metric_rows(results, content.headline or headline_ids(results)),
+        numbers=metric_rows(results),
         forests=forests(content.shapeseval),
         arms=[arm for arm in content.shapeseval if arm != "samples"],
-        failures={split: failures(model, split) for split in model.splits} if model else {},
+        failures=[*failures(content.shapeseval), *content.failures],
         panels=history_panels(content.history),
-        caveats=all_caveats(result, content),
-        facts=provenance_facts(result),
+        caveats=all_caveats(results, content),
+        facts=provenance_facts(results),
     )
 
 
 def data_uri(image_HW3: np.ndarray) -> str:
-    """A picture as a PNG inside the page."""
-    buffer = io.BytesIO()
-    Image.fromarray(image_HW3).save(buffer, "png", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    """A picture inside the page: a PNG as it is, or a smaller WEBP of a large one."""
+    image, buffer = Image.fromarray(image_HW3), io.BytesIO()
+    kind = "png" if max(image.size) <= _LARGEST // 2 else "webp"
+    image.thumbnail((_LARGEST, _LARGEST), Image.Resampling.LANCZOS)
+    image.save(buffer, kind, **({"optimize": True} if kind == "png" else {"quality": 85}))
+    return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def shade(metric: MetricValue, others: Sequence[MetricValue]) -> float:
+    """How good a value is among others: 0 for the worst, 1 for the best."""
+    values = [one.value for one in others]
+    low, high = min(values), max(values)
+    share = (metric.value - low) / (high - low) if high > low else 0.5
+    return 1 - share if metric.direction == "lower" else share
+
+
+def _shaded(sweep: Sweep) -> Iterator[tuple[str, list[tuple[MetricValue | None, float]]]]:
+    everything = [metric for row in sweep.cells for metric in row if metric]
+    for name, row in zip(sweep.rows, sweep.cells, strict=True):
+        yield name, [(metric, shade(metric, everything) if metric else 0.0) for metric in row]
+
+
+def _marks(marks: Sequence[Mark]) -> list[tuple[str, float, str]]:
+    return [(mark.kind, mark.place, mark.text) for mark in marks]

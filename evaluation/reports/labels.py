@@ -16,6 +16,7 @@ __all__ = [
     "words",
 ]
 
+_MAX_HEADLINE = 16
 _LABELS = {
     "psnr": "Reconstruction PSNR (dB)",
     "ssim": "Reconstruction SSIM",
@@ -86,9 +87,18 @@ def format_cell(value: str | float | int | None) -> str:
 
 
 def default_headline(metrics: tuple[MetricValue, ...]) -> tuple[str, ...]:
-    """The model's overall scores, its ceiling and chance, and the reconstruction quality."""
+    """The model's overall scores, its ceiling and chance, the reconstruction quality, and whole metrics."""
     model = f"verifier={VERIFIER_VERSION}]"
     places = (f"{model}/id", f"{model}/ood", ",reconstructions]/id", ",shuffled_prompts]/id")
     overall = [m.id for place in places for m in metrics if m.id.endswith(f"{place}/overall")]
     quality = [m.id for m in metrics if m.id.split("[")[0] in ("psnr", "ssim", "rfid")]
-    return (*overall, *quality) or tuple(m.id for m in metrics[:6])
+    whole = [m.id for m in metrics if _is_whole(m.id) and not m.id.startswith("shapeseval[")]
+    return tuple(dict.fromkeys([*overall, *quality, *whole]))[:_MAX_HEADLINE] or tuple(
+        m.id for m in metrics[:6]
+    )
+
+
+def _is_whole(metric_id: str) -> bool:
+    """Whether it is of all images, not of a part."""
+    tail = metric_id.rpartition("]")[2] if "]" in metric_id else "/" + metric_id.partition("/")[2]
+    return tail.strip("/") in ("", "overall")

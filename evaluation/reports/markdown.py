@@ -5,111 +5,148 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from evaluation.reports.content import ReportContent
+from evaluation.reports.content import Failures, Grid, ReportContent, Sweep
 from evaluation.reports.facts import all_caveats, provenance_facts
-from evaluation.reports.labels import format_cell, format_interval, format_value, label_of, words
+from evaluation.reports.forest import Forest
+from evaluation.reports.labels import format_cell, format_interval, format_value, words
+from evaluation.reports.rows import MetricRow, headline_ids, metric_rows
 from evaluation.reports.scores import failures, forests
-from evaluation.results import Result
+from evaluation.results import MetricValue, Result
 
-__all__ = ["render_markdown", "write_pictures"]
-
-_GAP = 4
-
-
-def render_markdown(result: Result, content: ReportContent, pictures: Mapping[str, Path]) -> str:
-    """The page as text; `pictures` come from :func:`write_pictures`."""
-    lines = [f"# {content.title}", ""]
-    if content.summary:
-        lines += [content.summary, ""]
-    for forest in forests(content.shapeseval):
-        lines += [f"## ShapesEval: {forest.title.lower()}", ""]
-        rows = [
-            (row.label, row.score, row.interval, *[_mark(row.marks, kind) for kind in _KINDS], row.count)
-            for row in forest.rows
-        ]
-        lines += _table(("", "score", "95 % interval", *_KINDS.values(), "images"), rows)
-    model = content.shapeseval.get("samples")
-    for split in model.splits if model else ():
-        counts = (
-            ", ".join(f"{one.label} {one.share:.0f} %" for one in failures(model, split)) if model else ""
-        )
-        lines += [f"Failures ({split}, share of images): {counts or 'none'}.", ""]
-    for title, path in pictures.items():
-        lines += [f"## {title}", "", f"![{title}]({path.parent.name}/{path.name})", ""]
-    for grid in content.grids:
-        lines += [f"{grid.title}: {grid.note}", ""]
-        for number, tile in enumerate(grid.tiles, start=1):
-            verdict = {True: " (right)", False: f" (wrong: {tile.note})", None: ""}[tile.correct]
-            lines.append(f"{number}. {tile.caption}{verdict}")
-        lines.append("")
-    lines += ["## All metrics", ""]
-    rows = [
-        (label_of(m), format_value(m), format_interval(m), m.direction, str(m.n), f"`{m.id}`")
-        for m in result.metrics
-    ]
-    lines += _table(("metric", "value", "95 % interval", "better", "n", "id"), rows)
-    for name, table in result.tables.items():
-        lines += [f"## {words(name).capitalize()}", ""]
-        lines += _table(table.columns, [[format_cell(cell) for cell in row] for row in table.rows])
-    if content.paper:
-        lines += ["## From the paper (not measured here)", ""]
-        lines += _table(("", "paper", "where"), [(one.name, one.value, one.source) for one in content.paper])
-    if caveats := all_caveats(result, content):
-        lines += ["## Caveats", "", *[f"- {caveat}" for caveat in caveats], ""]
-    lines += ["## Provenance", ""]
-    lines += _table(("", ""), [(name, str(value)) for name, value in provenance_facts(result).items()])
-    return "\n".join(lines)
-
-
-def write_pictures(folder: Path, content: ReportContent) -> dict[str, Path]:
-    """Contact sheets of reconstructions, samples and strips: paths by title."""
-    sheets: dict[str, np.ndarray] = {}
-    if content.reconstructions:
-        originals, others = zip(*content.reconstructions, strict=True)
-        sheets["Originals (above) and reconstructions"] = _sheet([originals, others])
-    for grid in content.grids:
-        images = [tile.image for tile in grid.tiles]
-        sheets[f"Samples: {grid.title.lower()}"] = _sheet(
-            [images[i : i + 6] for i in range(0, len(images), 6)]
-        )
-    if content.strips:
-        sheets["Coarse to fine"] = _sheet([strip.images for strip in content.strips])
-    paths = {}
-    for title, sheet in sheets.items():
-        name = "".join(letter if letter.isalnum() else "-" for letter in title.lower())
-        paths[title] = folder / f"{'-'.join(filter(None, name.split('-')))}.png"
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(sheet).save(paths[title])
-    return paths
-
+__all__ = ["metrics_in_markdown", "render_markdown"]
 
 _KINDS = {"ceiling": "ceiling", "truth": "ground truth", "chance": "shuffled prompts"}
 
 
-def _mark(marks: Sequence[tuple[str, float, str]], kind: str) -> str:
-    return next((f"{place / 100:.2f}" for name, place, _ in marks if name == kind), "")
+def render_markdown(
+    results: Mapping[str, Result], content: ReportContent, pictures: Mapping[str, Path]
+) -> str:
+    """The page as text.
+
+    Args:
+        results: by name of the run; one, or several to compare.
+        pictures: contact sheets beside the page, by title.
+    """
+    names = list(results)
+    lines = [f"# {content.title}", ""]
+    if content.summary:
+        lines += [content.summary, ""]
+    lines += ["## Headline", ""]
+    lines += metrics_in_markdown(metric_rows(results, content.headline or headline_ids(results)), names)
+    for sweep in content.sweeps:
+        lines += [f"## {sweep.title} (guidance downwards, temperature to the right)", "", *_sweep(sweep)]
+    for forest in forests(content.shapeseval):
+        lines += [f"## ShapesEval: {forest.title.lower()}", "", *_baselines(forest)]
+    for forest in content.slices:
+        lines += [f"## {forest.title}", "", *_slices(forest, names)]
+    for one in (*failures(content.shapeseval), *content.failures):
+        lines += _failures(one, names)
+    for title, path in pictures.items():
+        lines += [f"## {title}", "", f"![{title}]({path.parent.name}/{path.name})", ""]
+    for grid in content.grids:
+        lines += [f"{grid.title}: {grid.note}", "", *_captions(grid), ""]
+    lines += ["## All metrics", "", *metrics_in_markdown(metric_rows(results), names)]
+    for name, result in results.items():
+        for title, table in result.tables.items():
+            lines += [f"## {words(title).capitalize()}" + (f", {name}" if len(names) > 1 else ""), ""]
+            lines += _table(table.columns, [[format_cell(cell) for cell in row] for row in table.rows])
+    if content.paper:
+        lines += ["## From the paper (not measured here)", ""]
+        lines += _table(("", "paper", "where"), [(one.name, one.value, one.source) for one in content.paper])
+    if caveats := all_caveats(results, content):
+        lines += ["## Caveats", "", *[f"- {caveat}" for caveat in caveats], ""]
+    lines += ["## Provenance", ""]
+    facts = provenance_facts(results)
+    rows = [(name, *(str(value) for value in values)) for name, values in facts.items()]
+    lines += _table(("", *(names if len(names) > 1 else ("",))), rows)
+    return "\n".join(lines)
+
+
+def metrics_in_markdown(rows: Sequence[MetricRow], names: Sequence[str]) -> list[str]:
+    """A table of numbers, with the paper's in a column that says whose they are."""
+    with_paper = any(row.paper for row in rows)
+    columns = ["metric", *(names if len(names) > 1 else ("value", "95 % interval", "n")), "better", "id"]
+    columns += ["from the paper, not measured here"] if with_paper else []
+    lines = []
+    for row in rows:
+        cells: list[str] = [row.label + (" (stand-in)" if row.is_stand_in else "")]
+        for cell in row.cells:
+            if len(names) > 1:
+                cells.append(_with_interval(cell.metric) if cell else "")
+            elif cell:
+                cells += [format_value(cell.metric), format_interval(cell.metric), str(cell.metric.n)]
+        cells += [row.direction, f"`{row.id}`", *(["; ".join(row.paper)] if with_paper else [])]
+        lines.append(cells)
+    return _table(columns, lines)
+
+
+def _baselines(forest: Forest) -> list[str]:
+    rows = []
+    for row in forest.rows:
+        by_kind = {mark.kind: f"{mark.value:.2f}" for mark in row.marks}
+        bar = row.bars[0]
+        rows.append(
+            (row.label, bar.score, bar.interval, *(by_kind.get(kind, "") for kind in _KINDS), bar.count)
+        )
+    return _table(("", "score", "95 % interval", *_KINDS.values(), "images"), rows)
+
+
+def _slices(forest: Forest, names: Sequence[str]) -> list[str]:
+    rows = []
+    for row in forest.rows:
+        by_run = {bar.run: f"{bar.score} ({bar.interval})" for bar in row.bars}
+        count = ", ".join(dict.fromkeys(bar.count for bar in row.bars))
+        rows.append((row.label, *(by_run.get(number, "") for number in range(len(names))), count))
+    return _table(("", *(names if len(names) > 1 else ("score",)), "images"), rows)
+
+
+def _sweep(sweep: Sweep) -> list[str]:
+    rows = [
+        (name, *(_with_interval(metric) if metric else "" for metric in row))
+        for name, row in zip(sweep.rows, sweep.cells, strict=True)
+    ]
+    return _table(("", *sweep.columns), rows)
+
+
+def _failures(one: Failures, names: Sequence[str]) -> list[str]:
+    columns = names if len(one.num_images) > 1 else ("share of images",)
+    rows = [
+        (
+            kind,
+            *(
+                f"{100 * count / max(num, 1):.0f} %"
+                for count, num in zip(counts, one.num_images, strict=True)
+            ),
+        )
+        for kind, counts in one.kinds
+    ]
+    return [
+        f"Failures: {one.title.lower()}" + ("" if rows else ": none."),
+        "",
+        *(_table(("", *columns), rows) if rows else ()),
+    ]
+
+
+def _captions(grid: Grid) -> list[str]:
+    lines = []
+    for number, tile in enumerate(grid.tiles, start=1):
+        verdict = {True: " (right)", False: f" (wrong: {tile.note})", None: ""}[tile.correct]
+        if tile.correct is None and tile.note:
+            verdict = f" ({tile.note})"
+        lines.append(f"{number}. {tile.run + ': ' if tile.run else ''}{tile.caption}{verdict}")
+    return lines
+
+
+def _with_interval(metric: MetricValue) -> str:
+    return format_value(metric) + (f" ({format_interval(metric)})" if metric.ci95 else "")
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    lines = [_line(columns), "|" + "---|" * len(columns), *map(_line, rows)]
     return [*lines, ""]
 
 
-def _sheet(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-    """Rows of images on white; small images are enlarged to be seen."""
-    height = max(image.shape[0] for row in rows for image in row)
-    width = max(image.shape[1] for row in rows for image in row)
-    zoom = max(1, 128 // max(height, width))
-    cell_h, cell_w = height * zoom + _GAP, width * zoom + _GAP
-    columns = max(len(row) for row in rows)
-    sheet = np.full((cell_h * len(rows) + _GAP, cell_w * columns + _GAP, 3), 255, np.uint8)
-    for y, row in enumerate(rows):
-        for x, image in enumerate(row):
-            large = image.repeat(zoom, axis=0).repeat(zoom, axis=1)
-            top, left = _GAP + y * cell_h, _GAP + x * cell_w
-            sheet[top : top + large.shape[0], left : left + large.shape[1]] = large
-    return sheet
+def _line(cells: Sequence[str]) -> str:
+    """Cells in one line; what would end a cell or begin a tag is escaped."""
+    escaped = [cell.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ") for cell in cells]
+    return "| " + " | ".join(escaped) + " |"

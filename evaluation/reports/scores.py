@@ -3,42 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from evaluation.reports.content import Failures
+from evaluation.reports.forest import Forest, Mark, Measured, draw_forest
 from evaluation.reports.labels import words
 from evaluation.shapeseval.results import Score, ShapesEvalResult
 
-__all__ = ["Failure", "Forest", "ForestRow", "failures", "forests"]
+__all__ = ["failures", "forests"]
 
 _MARKS = {"reconstructions": "ceiling", "ground truth": "truth", "shuffled prompts": "chance"}
 _TITLES = {"id": "Prompts as in training", "ood": "Prompts held out from training"}
-
-
-@dataclass(frozen=True)
-class ForestRow:
-    label: str
-    score: str
-    interval: str
-    count: str
-    left: float  # of the interval, in percent of the axis
-    width: float
-    dot: float
-    marks: tuple[tuple[str, float, str], ...]  # kind, place in percent, text
-    is_total: bool = False
-
-
-@dataclass(frozen=True)
-class Forest:
-    title: str
-    rows: tuple[ForestRow, ...]
-
-
-@dataclass(frozen=True)
-class Failure:
-    label: str
-    count: int
-    share: float  # of all images, in percent
-    width: float  # of the bar, in percent
 
 
 def forests(arms: Mapping[str, ShapesEvalResult]) -> list[Forest]:
@@ -49,22 +23,29 @@ def forests(arms: Mapping[str, ShapesEvalResult]) -> list[Forest]:
     result = []
     for split in model.splits:
         others = {arm: scores for arm, scores in arms.items() if arm in _MARKS and split in scores.splits}
-        rows = [_row(model.overall(split), {a: s.overall(split) for a, s in others.items()}, is_total=True)]
+        rows = [_row(model.overall(split), {a: s.overall(split) for a, s in others.items()})]
         by_name = {arm: {one.name: one for one in _groups(scores, split)} for arm, scores in others.items()}
         for group in _groups(model, split):
             marks = {arm: scores[group.name] for arm, scores in by_name.items() if group.name in scores}
             rows.append(_row(group, marks))
-        result.append(Forest(_TITLES.get(split, split), tuple(rows)))
+        result.append(draw_forest(_TITLES.get(split, split), rows, num_totals=1, is_share=True))
     return result
 
 
-def failures(result: ShapesEvalResult, split: str) -> list[Failure]:
-    """Kinds of failures, the commonest first."""
-    num = sum(image.prompt.split == split for image in result.images)
-    counts = {kind: count for kind, count in result.failures(split).items() if count}
-    most = max(counts.values(), default=1)
-    ordered = sorted(counts.items(), key=lambda item: -item[1])
-    return [Failure(words(kind), count, 100 * count / num, 100 * count / most) for kind, count in ordered]
+def failures(arms: Mapping[str, ShapesEvalResult]) -> list[Failures]:
+    """Kinds of failures per split, the commonest first."""
+    result = arms.get("samples")
+    found = []
+    for split in result.splits if result else ():
+        counts = [(words(kind), (count,)) for kind, count in result.failures(split).items() if count]
+        found.append(
+            Failures(
+                title=_TITLES.get(split, split),
+                kinds=tuple(sorted(counts, key=lambda one: -one[1][0])),
+                num_images=(sum(image.prompt.split == split for image in result.images),),
+            )
+        )
+    return found
 
 
 def _groups(scores: ShapesEvalResult, split: str) -> list[Score]:
@@ -72,19 +53,10 @@ def _groups(scores: ShapesEvalResult, split: str) -> list[Score]:
     return scores.tasks(split) if split == "id" else scores.levels(split)
 
 
-def _row(score: Score, marks: Mapping[str, Score], *, is_total: bool = False) -> ForestRow:
-    value, low, high = score.accuracy
-    return ForestRow(
-        label=words(score.name),
-        score=f"{value:.2f}",
-        interval=f"{low:.2f} to {high:.2f}",
-        count=f"{score.num_images} images, {score.num_prompts} prompts",
-        left=100 * low,
-        width=100 * (high - low),
-        dot=100 * value,
-        marks=tuple(
-            (_MARKS[arm], 100 * other.accuracy.value, f"{arm} {other.accuracy.value:.2f}")
-            for arm, other in marks.items()
-        ),
-        is_total=is_total,
-    )
+def _row(score: Score, marks: Mapping[str, Score]) -> tuple[str, list[Measured], list[Mark]]:
+    count = f"{score.num_images} images, {score.num_prompts} prompts"
+    drawn = [
+        Mark(_MARKS[arm], other.accuracy.value, f"{arm} {other.accuracy.value:.2f}")
+        for arm, other in marks.items()
+    ]
+    return words(score.name), [Measured.of(score.accuracy, count)], drawn

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from evaluation.reports.contact_sheets import write_pictures
 from evaluation.reports.content import ReportContent
 from evaluation.reports.html import render_html
-from evaluation.reports.markdown import render_markdown, write_pictures
+from evaluation.reports.markdown import render_markdown
 from evaluation.results import Result, write_atomically, write_samples
 
-__all__ = ["write_report"]
+__all__ = ["write_comparison", "write_report"]
 
 
 def write_report(output_dir: str | Path, result: Result, content: ReportContent) -> Path:
@@ -19,14 +21,30 @@ def write_report(output_dir: str | Path, result: Result, content: ReportContent)
     belongs together.
     """
     output = Path(output_dir)
-    page = render_html(result, content)
+    results = {result.name: result}
+    page = render_html(results, content)
     (output / "result.json").unlink(missing_ok=True)
     if content.shapeseval:
         write_samples(output, [row for arm in content.shapeseval.values() for row in arm.rows()])
     else:
         (output / "samples.jsonl").unlink(missing_ok=True)
-    pictures = write_pictures(output / "images", content)
-    write_atomically(output / "report.md", render_markdown(result, content, pictures))
-    write_atomically(output / "report.html", page)
+    _write_pages(output, results, content, page)
     result.save(output)
     return output / "report.html"
+
+
+def write_comparison(output_dir: str | Path, results: Mapping[str, Result], content: ReportContent) -> Path:
+    """Write the pages about several runs, whose results stay where they are; the path of ``report.html``."""
+    output = Path(output_dir)
+    if (output / "result.json").exists():
+        raise ValueError(
+            f"{output} holds the result of a run, which pages about several would hide; choose another"
+        )
+    _write_pages(output, results, content, render_html(results, content))
+    return output / "report.html"
+
+
+def _write_pages(output: Path, results: Mapping[str, Result], content: ReportContent, page: str) -> None:
+    pictures = write_pictures(output / "images", content)
+    write_atomically(output / "report.md", render_markdown(results, content, pictures))
+    write_atomically(output / "report.html", page)

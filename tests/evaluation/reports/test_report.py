@@ -53,7 +53,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(report) -> Page:
-    return Page(render_html(report.result, report.content))
+    return Page(render_html({report.result.name: report.result}, report.content))
 
 
 def test_the_page_loads_nothing_from_elsewhere(report, page: Page) -> None:
@@ -62,7 +62,7 @@ def test_the_page_loads_nothing_from_elsewhere(report, page: Page) -> None:
             assert (attrs.get(name) or "data:").startswith("data:image/png;base64,"[:5])
     assert not page.all("script")
     assert not page.all("link")
-    text = render_html(report.result, report.content)
+    text = render_html({report.result.name: report.result}, report.content)
     assert not re.search(r"url\(|@import|https?://", text)
 
 
@@ -80,7 +80,7 @@ def test_the_page_is_readable_on_a_phone(page: Page) -> None:
 def test_text_from_outside_is_escaped(report, page: Page) -> None:
     assert "A <synthetic> run" in page.text
     assert "<script>alert(1)</script>" in page.text  # as text: no script tag was found above
-    assert "<script>" not in render_html(report.result, report.content)
+    assert "<script>" not in render_html({report.result.name: report.result}, report.content)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_every_verdict_is_shown_under_its_image(report, page: Page) -> None:
 
 def test_an_empty_report_still_renders(report) -> None:
     bare = Result(name="bare", metrics=(), provenance=report.result.provenance)
-    text = Page(render_html(bare, ReportContent(title="Nothing yet"))).text
+    text = Page(render_html({"bare": bare}, ReportContent(title="Nothing yet"))).text
     assert "Nothing yet" in text
     assert "Samples" not in text
 
@@ -128,14 +128,17 @@ def test_an_rfid_of_stand_in_features_is_a_caveat(report) -> None:
     scores = ReconstructionScores(RandomConvFeatures(8))
     scores.add(images, images[::-1])
     result = replace(report.result, metrics=tuple(scores.metrics()))
-    text = Page(render_html(result, ReportContent(title="x"))).text
+    text = Page(render_html({"x": result}, ReportContent(title="x"))).text
     caveats = text[text.index("Caveats") : text.index("All numbers")]
     assert "rfid[" in caveats
     assert "not a published rFID" in caveats
 
 
 def test_stages_of_a_strip_stay_small_on_wide_screens(report) -> None:
-    rule = re.search(r"\.strip figure \{.*max-width: (\d+)rem", render_html(report.result, report.content))
+    rule = re.search(
+        r"\.strip figure \{.*max-width: (\d+)rem",
+        render_html({report.result.name: report.result}, report.content),
+    )
     assert rule
     assert int(rule[1]) * 16 <= 260
 
@@ -149,7 +152,7 @@ def test_a_report_directory_holds_everything(report, tmp_path: Path) -> None:
     markdown = (tmp_path / "report.md").read_text()
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", markdown):
         assert (tmp_path / picture).is_file()
-    assert len(list((tmp_path / "images").glob("*.png"))) == 4
+    assert len(list((tmp_path / "images").glob("*.png"))) == 5
     assert "| color attribution | " in markdown
     assert "Infinity-2B GenEval | 0.73 | Table 3" in markdown
 
@@ -176,7 +179,7 @@ def test_scores_of_an_older_report_do_not_stay(report, tmp_path: Path) -> None:
 
 def test_the_heading_shows_the_code_of_every_run(report) -> None:
     several = replace(report.result.provenance, git_sha="0123456789abcdef, fedcba9876543210")
-    text = render_html(replace(report.result, provenance=several), report.content)
+    text = render_html({"x": replace(report.result, provenance=several)}, report.content)
     assert "code 0123456789, fedcba9876" in text
 
 

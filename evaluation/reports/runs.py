@@ -1,0 +1,76 @@
+"""Runs to report: what they left behind, under names that tell them apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from evaluation.reports.verdicts import Verdict, read_verdicts
+from evaluation.results import Result, merge_results, read_samples
+
+__all__ = ["EvaluatedRun", "load_runs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatedRun:
+    """One model with one set of settings.
+
+    Args:
+        folders: where its rows come from, one for each of `rows`.
+        rows: of ``samples.jsonl``.
+    """
+
+    name: str
+    result: Result
+    folders: tuple[Path, ...]
+    rows: tuple[tuple[dict[str, Any], ...], ...]
+
+    @cached_property
+    def verdicts(self) -> list[tuple[Path, Verdict]]:
+        """All verdicts, with the folder of their images."""
+        pairs = zip(self.folders, self.rows, strict=True)
+        return [(folder, verdict) for folder, rows in pairs for verdict in read_verdicts(rows)]
+
+    @property
+    def setting(self) -> dict[str, str]:
+        """Guidance and temperature; lists, one value per scale, are written as one word."""
+        config = self.result.config
+        sampling = config.get("sampling") or {}
+        given = {name: config.get(name, sampling.get(name)) for name in ("guidance", "temperature")}
+        given = {name: sampling.get(name) if value is None else value for name, value in given.items()}
+        return {name: _word(value) for name, value in given.items() if value is not None}
+
+
+def load_runs(paths: Sequence[Path]) -> list[EvaluatedRun]:
+    """One run of results that measure different things of a model; several if they measure the same."""
+    results = [Result.load(path) for path in paths]
+    ids = Counter(metric.id for result in results for metric in result.metrics)
+    rows = [tuple(read_samples(path)) for path in paths]
+    if not ids or max(ids.values()) == 1:
+        merged = merge_results(results)
+        return [EvaluatedRun(name=merged.name, result=merged, folders=tuple(paths), rows=tuple(rows))]
+    return [
+        EvaluatedRun(name=name, result=result, folders=(path,), rows=(own,))
+        for name, result, path, own in zip(_names(paths), results, paths, rows, strict=True)
+    ]
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """As many last parts of the paths as it takes to tell them apart."""
+    parts = [path.resolve().parts for path in paths]
+    if len(set(parts)) < len(parts):
+        raise ValueError("a report needs different runs, got one of them twice; name each once")
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(one[-length:]) for one in parts]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def _word(value: Any) -> str:
+    values = value if isinstance(value, list | tuple) else [value]
+    return ",".join(f"{one:g}" for one in values)
