@@ -74,6 +74,7 @@ class RunnerOptions:
             cache=self.cache,
             limit=self.limit,
             images_per_prompt=self.images_per_prompt,
+            sampling=self.sampling,
             device=self.device,
             batch_size=self.batch_size,
             seed=self.seed,

@@ -91,6 +91,7 @@ class EvalContext:
         cache: where statistics of references are kept; None for nowhere.
         limit: only the first so many prompts, or references.
         images_per_prompt: in place of the benchmark's own number.
+        sampling: settings of the pipeline's calls in this run, but for the aspect ratio.
         seed: of whatever a metric draws (subsets, bootstrap).
     """
 
@@ -100,6 +101,7 @@ class EvalContext:
     cache: Path | None = None
     limit: int | None = None
     images_per_prompt: int | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
     device: str = "cpu"
     batch_size: int = 16
     seed: int = 0
