@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from evaluation.geneval.weight_files import CLIP, HF_MASK2FORMER, MASK2FORMER, MASK_RCNN
+from evaluation.geneval.weight_files import HF_MASK2FORMER, MASK2FORMER, MASK_RCNN
+from evaluation.preference.weights import CLIP_L_14
 from evaluation.tasks.entry import TaskEntry
 
 __all__ = ["PROMPT_SETS", "TASKS"]
@@ -13,7 +14,7 @@ _PARTS = ("overall", "<task>", "images", "prompts")
 
 def _metrics(detector: str) -> tuple[str, ...]:
     return tuple(
-        f"geneval[det={detector}-<hash>,clip=ViT-L-14-<hash>,prompts=<P>,images=<N>]/{part}"
+        f"geneval[det={detector}-<hash>,clip=ViT-L-14-quickgelu,weights=<hash>,prompts=<P>,images=<N>]/{part}"
         for part in _PARTS
     )
 
@@ -23,13 +24,13 @@ TASKS: dict[str, TaskEntry] = {
         summary="GenEval: objects, counts, colours, positions; its detector without MMDetection",
         target=_TARGET,
         metrics=_metrics("mask2former"),
-        weights=(MASK2FORMER, CLIP),
+        weights=(MASK2FORMER, CLIP_L_14),
     ),
     "geneval-hf-mask2former": TaskEntry(
         summary="GenEval with Hugging Face's Mask2Former: the same network, another training run",
         target=_TARGET,
         metrics=_metrics("hf-mask2former"),
-        weights=(HF_MASK2FORMER, CLIP),
+        weights=(HF_MASK2FORMER, CLIP_L_14),
         options={"detector": "hf-mask2former"},
         stand_in_for="geneval",
     ),
@@ -37,7 +38,7 @@ TASKS: dict[str, TaskEntry] = {
         summary="GenEval with torchvision's Mask R-CNN v2",
         target=_TARGET,
         metrics=_metrics("maskrcnn-v2"),
-        weights=(MASK_RCNN, CLIP),
+        weights=(MASK_RCNN, CLIP_L_14),
         options={"detector": "maskrcnn-v2"},
         stand_in_for="geneval",
     ),

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.geneval.colors import ColorClassifier, OpenClipEncoder
+from evaluation.geneval.colors import ColorClassifier
 from evaluation.geneval.detections import Detection, Detector, mask_to_runs
 from evaluation.geneval.detector_check import check_detector
 from evaluation.geneval.detectors import build_detector
 from evaluation.geneval.scoring import Detected, GenEvalRule, judge_objects
 from evaluation.geneval.summary import Outcome, geneval_metrics, geneval_table
 from evaluation.geneval.vocabulary import COLORS
-from evaluation.geneval.weight_files import CLIP
+from evaluation.preference.clip import load_clip
+from evaluation.preference.weights import CLIP_L_14
 from evaluation.tasks.api import EvalContext, EvalSample, TaskScore
 
 __all__ = ["GenEval", "judge_with"]
@@ -36,10 +37,12 @@ class GenEval:
         self._detector = detector
 
     def score(self, samples: Sequence[EvalSample], context: EvalContext) -> TaskScore:
-        clip = context.weights.require(CLIP)
+        weights = context.weights.require(CLIP_L_14)
         detector = build_detector(self._detector, context.weights, context.device)
         caveats = check_detector(detector)
-        return judge_with(detector, ColorClassifier(OpenClipEncoder(clip, context.device)), samples, caveats)
+        # OpenAI's weights go with its approximation of GELU
+        classifier = ColorClassifier(load_clip("ViT-L-14-quickgelu", weights, context.device), context.device)
+        return judge_with(detector, classifier, samples, caveats)
 
 
 def judge_with(
@@ -54,7 +57,7 @@ def judge_with(
     return TaskScore(
         metrics=geneval_metrics(
             outcomes,
-            knobs=f"det={detector.id},clip={classifier.id}",
+            knobs=f"det={detector.id},clip={classifier.knobs}",
             note="" if detector.is_official else _OTHER_DETECTOR,
         ),
         rows=tuple(rows),

@@ -1,10 +1,10 @@
-"""Weight files of GenEval's detectors and of its colour classifier."""
+"""Weight files of GenEval's detectors; that of its CLIP is ``evaluation.preference.weights.CLIP_L_14``."""
 
 from __future__ import annotations
 
 from evaluation.weights import WeightFile
 
-__all__ = ["CLIP", "HF_MASK2FORMER", "MASK2FORMER", "MASK_RCNN"]
+__all__ = ["HF_MASK2FORMER", "MASK2FORMER", "MASK_RCNN"]
 
 MASK2FORMER = WeightFile(
     name="geneval-detector",
@@ -22,9 +22,4 @@ MASK_RCNN = WeightFile(
     file="maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth",
     source="torchvision's models (download.pytorch.org/models)",
     sha256="73cbd019",
-)
-CLIP = WeightFile(
-    name="geneval-clip",
-    file="vit_large_patch14_clip_224.openai/open_clip_model.safetensors",
-    source="timm/vit_large_patch14_clip_224.openai on the Hugging Face hub",
 )

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
+
+from evaluation.preference.pixels import pillow_pixels
 
 RGB = {
     "red": (220, 20, 30),
@@ -29,17 +30,20 @@ RGB = {
 class MeanColorClip:
     """Embeds an image as its mean colour, and a phrase as the anchor of its colour."""
 
-    id = "mean-color"
+    knobs = "mean-color"
+    image_size = 16
 
     def __init__(self) -> None:
-        self.seen: list[Image.Image] = []
+        self.num_images = 0
         self.phrases: list[str] = []
 
-    def images(self, images: Sequence[Image.Image]) -> Tensor:
-        self.seen += images
-        return torch.stack([_embed(np.asarray(image).mean(axis=(0, 1))) for image in images])
+    def encode_images(self, pixels_B3HW: Tensor) -> Tensor:
+        self.num_images += len(pixels_B3HW)
+        black, white = (pillow_pixels(np.full((16, 16, 3), v, np.uint8), 16) for v in (0, 255))
+        images = 255 * (pixels_B3HW - black) / (white - black)
+        return torch.stack([_embed(color) for color in images.mean(dim=(2, 3)).numpy()])
 
-    def texts(self, texts: Sequence[str]) -> Tensor:
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
         self.phrases += texts
         words = [text.removeprefix("a photo of a ").split()[0].removesuffix("-colored") for text in texts]
         return torch.stack([_embed(RGB[word]) for word in words])
@@ -47,7 +51,8 @@ class MeanColorClip:
 
 def _embed(rgb: Any) -> Tensor:
     """Points near a pole of the sphere: the nearest direction is the nearest colour."""
-    return torch.tensor([*(np.asarray(rgb, float) / 255 - 0.5), 4.0], dtype=torch.float32)
+    point = np.array([*(np.asarray(rgb, float) / 255 - 0.5), 4.0], np.float32)
+    return torch.from_numpy(point / np.linalg.norm(point))
 
 
 @pytest.fixture

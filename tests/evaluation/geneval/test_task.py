@@ -115,7 +115,7 @@ def test_counting_asks_for_higher_scores(tmp_path: Path, clip: MeanColorClip) ->
     samples = [sample(tmp_path, line, {}, index=i) for i in range(len(cases))]
     score = judge_with(Scripted(*cases), ColorClassifier(clip), samples)
     assert [row["correct"] for row in score.rows] == [True, True, False, False]
-    assert not clip.seen  # no colour is asked for
+    assert not clip.num_images  # no colour is asked for
 
 
 def test_verdicts_are_printed_in_the_official_format(
