@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePath
@@ -16,6 +19,9 @@ from evaluation.image_folders import decode_image
 from evaluation.shard_images import IMAGE_SUFFIXES
 
 __all__ = ["StoredImages"]
+
+_THREADS = min(8, os.cpu_count() or 1)
+_AHEAD = 4 * _THREADS  # decoded images that wait
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +39,23 @@ class StoredImages:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """RGB uint8 (H, W, 3)."""
-        for name, content in self._files():
-            yield decode_image(io.BytesIO(content), name)
+        return self.each(lambda image: image)
+
+    def each(self, prepare: Callable[[np.ndarray], np.ndarray]) -> Iterator[np.ndarray]:
+        """What a function makes of the images; threads decode and prepare a few images ahead."""
+
+        def make(file: tuple[str, bytes]) -> np.ndarray:
+            name, content = file
+            return prepare(decode_image(io.BytesIO(content), name))
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            ahead: deque[Future[np.ndarray]] = deque()
+            for file in self._files():
+                ahead.append(pool.submit(make, file))
+                if len(ahead) > _AHEAD:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
 
     def sha256(self) -> str:
         """Of all these files' contents, in their order."""

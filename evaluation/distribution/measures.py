@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from evaluation.distribution.feature_sets import FeatureSet
 from evaluation.features import Classifier
-from evaluation.intervals import Estimate, bootstrap_mean, wilson
+from evaluation.intervals import Estimate, bootstrap_mean, clustered_share
 from evaluation.metrics.class_score import class_score
 from evaluation.metrics.frechet_infinity import frechet_infinity
 from evaluation.metrics.kernel_distances import clip_mmd, kernel_distance
@@ -36,10 +39,16 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Generated images and references, as features."""
+    """Generated images and references, as features.
+
+    Args:
+        prompts: of every generated image, as images of one prompt are alike.
+        seed: of what no other implementation fixes.
+    """
 
     generated: FeatureSet
     references: FeatureSet | None
+    prompts: Sequence[str]
     classifier: Classifier | None = None
     device: str = "cpu"
     seed: int = 0
@@ -86,7 +95,7 @@ def _kid(one: Comparison) -> Measured:
         direction="lower",
         knobs=(f"subsets={found.num_subsets}x{found.subset_size}", f"seed={_SEED}"),
         ci95=found.ci95,
-        note=f"standard deviation over subsets {found.std:.3g}",
+        note=f"standard deviation over subsets {found.std:.3g}" if found.num_subsets > 1 else "",
     )
 
 
@@ -111,12 +120,15 @@ def _cmmd(one: Comparison) -> Measured:
 
 
 def _precision(one: Comparison) -> Measured:
-    share = one.manifolds.precise
-    return _of_generated(wilson(float(share.mean()), len(share)), _K)
+    return _of_generated(clustered_share(one.manifolds.precise.tolist(), one.prompts), _K)
 
 
 def _density(one: Comparison) -> Measured:
-    return _of_generated(bootstrap_mean(one.manifolds.density, seed=one.seed), _DENSITY_K)
+    by_prompt: dict[str, list[float]] = defaultdict(list)
+    for prompt, density in zip(one.prompts, one.manifolds.density, strict=True):
+        by_prompt[prompt].append(density)
+    means = [float(np.mean(values)) for values in by_prompt.values()]
+    return _of_generated(bootstrap_mean(means, seed=one.seed), _DENSITY_K)
 
 
 def _recall(one: Comparison) -> Measured:
@@ -132,7 +144,7 @@ def _of_generated(found: Estimate, k: int) -> Measured:
         value=found.value,
         direction="higher",
         knobs=(f"k={k}",),
-        ci95=(found.low, found.high),
+        ci95=(found.low, found.high) if found.low < found.high else None,
         note="the interval takes the references as given",
     )
 

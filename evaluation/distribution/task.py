@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from evaluation.results import MetricValue
 from evaluation.stored_images import StoredImages
 from evaluation.tasks.api import EvalContext, EvalSample, TaskScore
 
-__all__ = ["DistributionTask", "crops"]
+__all__ = ["DistributionTask", "crop"]
 
 _FRECHET = frozenset({"fid", "fid_inf"})
 _STAND_IN = "stand-in features: compare it only under this very id"
@@ -71,6 +71,7 @@ class DistributionTask:
         comparison = Comparison(
             generated=generated,
             references=references,
+            prompts=[sample.prompt.id for sample in samples],
             classifier=extractor if hasattr(extractor, "logits") else None,
             device=context.device,
             seed=context.seed,
@@ -103,7 +104,7 @@ class DistributionTask:
         found = features_once(
             context.cache,
             {"features": extractor.id, **about},
-            lambda: extract_features(extractor, crops(images, sizes, self._filter)),
+            lambda: extract_features(extractor, images.each(lambda image: crop(image, sizes, self._filter))),
         )
         shapes = ", ".join(f"{width}x{height}" for height, width in sizes)
         caveat = (
@@ -113,14 +114,11 @@ class DistributionTask:
         return found, digest, (caveat,)
 
 
-def crops(
-    images: Iterator[np.ndarray] | StoredImages, sizes: Sequence[tuple[int, int]], filter: Filter
-) -> Iterator[np.ndarray]:
-    """Images (RGB uint8) scaled and cropped to that of the sizes (height, width) whose ratio is nearest."""
+def crop(image_HW3: np.ndarray, sizes: Sequence[tuple[int, int]], filter: Filter) -> np.ndarray:
+    """An image (RGB uint8), scaled and cropped to the one of the sizes (height, width) nearest in ratio."""
     ratios = np.log([height / width for height, width in sizes])
-    for image in images:
-        ratio = np.log(image.shape[0] / image.shape[1])
-        yield resize_and_crop(image, *sizes[int(np.abs(ratios - ratio).argmin())], filter)
+    ratio = np.log(image_HW3.shape[0] / image_HW3.shape[1])
+    return resize_and_crop(image_HW3, *sizes[int(np.abs(ratios - ratio).argmin())], filter)
 
 
 def _value(name: str, found: Measured, extractor: FeatureExtractor, num: int, digest: str) -> MetricValue:

@@ -40,13 +40,16 @@ def kernel_distance(
 ) -> KernelDistance:
     """Mean over subsets of the unbiased MMD^2 with the kernel ``(x . y / D + 1)^3``; may be negative.
 
-    Subsets are drawn as torch-fidelity draws them, and are as large as the smaller set where that has fewer
-    images. The interval scales the subsets' variance to all N images (subsampling without replacement).
+    Subsets are drawn as torch-fidelity draws them; where a set has fewer images they are as large as it is,
+    and where both do, one is enough. The interval scales the subsets' variance to all N images (subsampling
+    without replacement).
     """
     num = min(len(features_ND), len(others_MD))
     size = min(subset_size, num)
     if size < 2:
         raise ValueError(f"a kernel distance needs at least 2 images of each kind, got {num}")
+    if size == max(len(features_ND), len(others_MD)):
+        num_subsets = 1
     rng = np.random.RandomState(seed)
     values = []
     for _ in range(num_subsets):

@@ -50,7 +50,7 @@ class ImageNetReconstruction:
         extractor = build_features(self._features, context)
         images = StoredImages(data=context.data, limit=context.limit)
         frechet, psnr, ssim = RunningFrechet(), [], []
-        crops = (resize_and_crop(image, side, side, self._filter) for image in images)
+        crops = images.each(lambda image: resize_and_crop(image, side, side, self._filter))
         while originals := list(islice(crops, context.batch_size)):
             originals_NHW3 = np.stack(originals)
             recons_NHW3 = _reconstruct(context.pipeline, originals_NHW3)

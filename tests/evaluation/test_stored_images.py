@@ -47,6 +47,21 @@ def test_images_come_in_the_order_of_names_or_of_shards(folder: Path, shards: Pa
     np.testing.assert_array_equal(list(StoredImages(data=shards, limit=2)), PIXELS[:2])
 
 
+def test_prepared_images_keep_their_order_and_are_made_a_few_at_a_time(folder: Path) -> None:
+    for number in range(200):
+        Image.fromarray(np.full((2, 2, 3), number, np.uint8)).save(folder / f"{number:03d}.png")
+    made: list[int] = []
+
+    def prepare(image_HW3: np.ndarray) -> np.ndarray:
+        made.append(int(image_HW3[0, 0, 0]))
+        return image_HW3[:1, :1]
+
+    images = StoredImages(data=folder, split="none").each(prepare)
+    assert next(images).shape == (1, 1, 3)
+    assert len(made) < 100
+    assert [int(image[0, 0, 0]) for image in images][:199] == list(range(1, 200))
+
+
 def test_the_hash_is_of_the_images_that_are_read(folder: Path, shards: Path) -> None:
     whole = StoredImages(data=folder).sha256()
     assert StoredImages(data=shards).sha256() == whole

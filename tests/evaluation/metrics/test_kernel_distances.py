@@ -48,7 +48,8 @@ def test_kid_is_unbiased_and_so_sometimes_negative() -> None:
 
 def test_small_sets_are_subsets_themselves_and_have_no_interval() -> None:
     found = kernel_distance(features(30, 0), features(50, 1))
-    assert (found.subset_size, found.ci95) == (30, None)
+    assert (found.num_subsets, found.subset_size, found.ci95) == (100, 30, None)
+    assert kernel_distance(features(30, 0), features(30, 1)).num_subsets == 1  # all would be the same
 
 
 def test_kids_interval_covers() -> None:
