@@ -32,7 +32,7 @@ from infinity.seeds import image_seed
 
 __all__ = ["Drawing", "DrawnSet"]
 
-_POLL_SECONDS = 2.0
+_POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,16 +104,16 @@ class Drawing:
         folder.mkdir(parents=True, exist_ok=True)
         rows = read_rows(folder)
         self._refuse_others(folder, rows, jobs)
+        if self.ranks.world_size == 1:  # nobody else writes; what more ranks have left comes first
+            merge_rows(folder, rows, [])
         own_prompts = {prompt.id for prompt in self.ranks.share(prompts)}  # so each is rewritten once
         mine = [job for job in jobs if job.prompt.id in own_prompts]
-        there = [job for job in mine if job.image in rows]
-        lost = set(damaged(folder, [rows[job.image] for job in there]))
-        done = {job.image for job in there if rows[job.image]["file"] not in lost}
-        missing = [job for job in mine if job.image not in done]
+        lost = set(self._lost(folder, rows, jobs))
+        missing = [job for job in mine if job.image in lost]
         what, before = f"draw {folder.name}", len(mine) - len(missing)
         self._draw(missing, folder, lambda count: progress(what, before + count, len(mine)))
         if self.ranks.is_first:
-            rows = self._wait(folder, jobs)
+            rows = self._wait(folder, [job for job in jobs if job.image in lost], rows)
             merge_rows(folder, rows, [job.image for job in jobs])
         num_truncated = sum(bool(rows[job.image].get("truncated")) for job in jobs if job.image in rows)
         return {"num_images": len(jobs), "num_drawn": len(missing), "num_truncated": num_truncated}
@@ -139,6 +139,12 @@ class Drawing:
         rewriter = None if self.rewriter is None else self.rewriter.fingerprint
         settings = self.pipeline.settings(aspect_ratio=ratio, **self.sampling).record()
         return {**self.origin, **settings, "rewriter": rewriter}
+
+    def _lost(self, folder: Path, rows: Mapping[ImageId, Row], jobs: Sequence[_Job]) -> list[ImageId]:
+        """Images that are missing or damaged."""
+        there = [job for job in jobs if job.image in rows]
+        bad = set(damaged(folder, [rows[job.image] for job in there]))
+        return [job.image for job in jobs if job.image not in rows or rows[job.image]["file"] in bad]
 
     def _refuse_others(self, folder: Path, rows: Mapping[ImageId, Row], jobs: Sequence[_Job]) -> None:
         wanted = {job.image: job for job in jobs}
@@ -234,22 +240,24 @@ class Drawing:
                 cut.add(text)
         return cut
 
-    def _wait(self, folder: Path, jobs: Sequence[_Job]) -> dict[ImageId, Row]:
-        """Rows of all ranks, once every image has one."""
-        num_before, since = -1, time.monotonic()
+    def _wait(self, folder: Path, jobs: Sequence[_Job], before: Mapping[ImageId, Row]) -> dict[ImageId, Row]:
+        """Rows of all ranks, once the images of `jobs` are there; those with a row `before` were damaged."""
+        since = time.monotonic()
         while True:
             rows = read_rows(folder)
-            lost = [job for job in jobs if job.image not in rows]
+            lost = {job.image for job in jobs if job.image not in rows}
+            lost |= set(self._lost(folder, rows, [job for job in jobs if job.image in before]))
             if not lost:
                 return rows
-            if len(rows) > num_before:
-                num_before, since = len(rows), time.monotonic()
+            if len(lost) < len(jobs):
+                since = time.monotonic()
             elif time.monotonic() - since > self.patience:
                 raise ValueError(
-                    f"other ranks have drawn nothing for {self.patience:.0f} s and {len(lost)} images are "
-                    f"missing, e.g. image {lost[0].index} of {lost[0].prompt.id}; see what they say, then "
+                    f"other ranks have drawn nothing for {self.patience:.0f} s and {len(jobs)} images are "
+                    f"missing, e.g. image {jobs[0].index} of {jobs[0].prompt.id}; see what they say, then "
                     "run the same command again"
                 )
+            jobs = [job for job in jobs if job.image in lost]
             time.sleep(min(_POLL_SECONDS, self.patience / 4))
 
 

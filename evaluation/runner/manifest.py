@@ -31,13 +31,8 @@ Row = Mapping[str, Any]
 def read_rows(folder: Path) -> dict[ImageId, Row]:
     """The last row about every image; a row that a kill cut short is passed over."""
     rows: dict[ImageId, Row] = {}
-    # own files of ranks come first: one that vanishes meanwhile has been merged into the manifest
-    for path in [*sorted(folder.glob("manifest.rank*.jsonl")), folder / MANIFEST]:
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            continue
-        for line in lines:
+    for path, text in _texts(folder).items():
+        for line in text.splitlines():
             try:
                 row = json.loads(line)
             except json.JSONDecodeError:
@@ -51,10 +46,24 @@ def read_rows(folder: Path) -> dict[ImageId, Row]:
     return rows
 
 
+def _texts(folder: Path) -> dict[Path, str]:
+    """The manifest, then the ranks' own; read again if one of these has been merged meanwhile."""
+    while True:
+        paths = [folder / MANIFEST, *sorted(folder.glob("manifest.rank*.jsonl"))]
+        try:
+            return {
+                path: path.read_text(encoding="utf-8")
+                for path in paths
+                if path.name != MANIFEST or path.is_file()
+            }
+        except FileNotFoundError:
+            continue
+
+
 def merge_rows(folder: Path, rows: Mapping[ImageId, Row], order: Sequence[ImageId]) -> None:
     """Write one manifest, of the images in `order` and whatever else there is, and drop the ranks' own."""
-    others = [image for image in rows if image not in set(order)]
-    text = "".join(json.dumps(rows[image]) + "\n" for image in [*order, *others])
+    others = rows.keys() - set(order)
+    text = "".join(json.dumps(rows[image]) + "\n" for image in [*order, *sorted(others)])
     if not (folder / MANIFEST).is_file() or (folder / MANIFEST).read_text(encoding="utf-8") != text:
         write_atomically(folder / MANIFEST, text)
     for path in folder.glob("manifest.rank*.jsonl"):

@@ -21,17 +21,18 @@ PROMPTS = shapes(EvalContext(weights=WeightFinder()))
 NUM_IMAGES = sum(prompt.num_images for prompt in PROMPTS)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def drawing(pipeline) -> Drawing:
     """One image at a time, so that all roundings are the same."""
     return Drawing(pipeline=pipeline, origin={"model": "tiny"}, batch_size=1)
 
 
-@pytest.fixture
-def expected(drawing, tmp_path) -> dict[tuple[str, int], str]:
-    drawn = drawing(PROMPTS, tmp_path / "expected")
+@pytest.fixture(scope="module")
+def expected(drawing, tmp_path_factory) -> dict[tuple[str, int], str]:
+    folder = tmp_path_factory.mktemp("expected")
+    drawn = drawing(PROMPTS, folder)
     assert (drawn.num_images, drawn.num_drawn) == (NUM_IMAGES, NUM_IMAGES)
-    return hashes(tmp_path / "expected")
+    return hashes(folder)
 
 
 def hashes(folder: Path) -> dict[tuple[str, int], str]:
@@ -134,6 +135,21 @@ def test_a_number_of_ranks_goes_on_from_another(drawing, expected, tmp_path) -> 
     assert len(read_rows(folder)) == 2
     assert drawing(PROMPTS, folder).num_drawn == NUM_IMAGES - 2
     assert hashes(folder) == expected
+
+
+def test_the_first_rank_waits_for_damaged_images_of_others_too(drawing, expected, tmp_path) -> None:
+    folder = tmp_path / "images"
+    drawing(PROMPTS, folder)
+    (broken,) = folder.glob("p-square-*-00.png")  # of the second prompt, so the second rank's
+    broken.write_bytes(b"")
+    with pytest.raises(ValueError, match="drawn nothing for 0 s and 1 images are missing, .* of p/square"):
+        as_rank(drawing, 0, patience=0.1)(PROMPTS, folder)
+    waiting = threading.Thread(target=lambda: as_rank(drawing, 0, patience=20.0)(PROMPTS, folder))
+    waiting.start()
+    assert as_rank(drawing, 1)(PROMPTS, folder).num_drawn == 1
+    waiting.join()
+    assert hashes(folder) == expected
+    assert [path.name for path in folder.glob("manifest*")] == ["manifest.jsonl"]
 
 
 def test_a_rank_that_never_comes_is_not_waited_for_for_ever(drawing, tmp_path) -> None:
