@@ -275,6 +275,7 @@ class ImageTextDataModule(LightningDataModule):
                 position=position,
             ),
             FaultCounter(data.name, num_floor, self.max_bad_fraction),
+            batch_size=self.batch_size,
             num_workers=self.num_workers,
             prefetch=self.prefetch,
             worker_context=self.worker_context,

@@ -17,6 +17,7 @@ from datamodules.decode import bucket_pixels
 from datamodules.index import ShardIndex, read_member, read_sample
 from datamodules.mixture import JoinedIndex
 from datamodules.open_files import OpenFiles
+from datamodules.slots import InSlot, PixelSlots
 from infinity.schedules import Resolution
 from infinity.types import ImageTextBatch, TextStates
 
@@ -33,10 +34,12 @@ class BatchRequest(NamedTuple):
     samples: tuple[int, ...]
     counts: bool = True  # False: of a validation batch that has too few samples for all ranks
     epoch: int = 0  # captions are drawn by it
+    number: int = 0  # in the sequence of batches
 
 
 class LoadedBatch(NamedTuple):
     batch: ImageTextBatch | None  # images are uint8; None if no sample could be read, nor any substitute
+    pixels: InSlot | None  # where the images are if the batch has none
     num_read: int  # samples tried
     broken: list[tuple[str, str]]  # (key, cause) of those that failed
     missing_captions: list[str]  # per sample without the kind of caption that was drawn: that kind
@@ -63,6 +66,8 @@ class BatchReader(Dataset[LoadedBatch]):
         captions: which one of a sample is taken.
         caches: of "features" and "text"; what they hold comes with the batch.
         needs_pixels: decode images even if their features are cached.
+
+    With `slots`, pixels are handed over in shared memory.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class BatchReader(Dataset[LoadedBatch]):
         self.captions = captions
         self.caches = caches
         self.needs_pixels = needs_pixels or "features" not in caches
+        self.slots: PixelSlots | None = None
         self._files = OpenFiles()
 
     def __getitem__(self, request: BatchRequest) -> LoadedBatch:
@@ -101,7 +107,19 @@ class BatchReader(Dataset[LoadedBatch]):
             samples.append(substitute)
         missing = [sample.missing_caption for sample in samples if sample.missing_caption]
         batch = _stacked(samples, request.aspect_ratio, counts) if samples else None
-        return LoadedBatch(batch, len(samples) + len(broken), broken, missing)
+        place, images = self._hand_over(request.number, samples)
+        return LoadedBatch(
+            batch and batch._replace(images_B3HW=images), place, len(samples) + len(broken), broken, missing
+        )
+
+    def _hand_over(self, number: int, samples: Sequence[_Loaded]) -> tuple[InSlot | None, Tensor | None]:
+        """The images, or where they lie in shared memory."""
+        pixels = [sample.pixels for sample in samples if sample.pixels is not None]
+        if not pixels:
+            return None, None
+        place = self.slots.write(number, pixels) if self.slots else None
+        # bytes, a quarter of floats: they become floats where they are used
+        return place, None if place else torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
 
     def _load(self, number: int, request: BatchRequest, broken: list[tuple[str, str]]) -> _Loaded | None:
         row = self.index[number]
@@ -143,10 +161,9 @@ class BatchReader(Dataset[LoadedBatch]):
 
 
 def _stacked(samples: Sequence[_Loaded], aspect_ratio: float, counts: bool) -> ImageTextBatch:
-    keys, captions, _, pixels, features, states = (list(column) for column in zip(*samples, strict=True))
+    keys, captions, _, _, features, states = (list(column) for column in zip(*samples, strict=True))
     return ImageTextBatch(
-        # a quarter of the bytes to hand over: they become floats where they are used
-        None if pixels[0] is None else torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2),
+        None,
         captions,
         keys,
         aspect_ratio,
@@ -159,4 +176,10 @@ def _stacked(samples: Sequence[_Loaded], aspect_ratio: float, counts: bool) -> I
 def to_float(pixels_B3HW: Tensor) -> Tensor:
     """uint8 images to contiguous float ones in [-1, 1]."""
     images_B3HW = torch.empty(pixels_B3HW.shape, device=pixels_B3HW.device)
-    return images_B3HW.copy_(pixels_B3HW).div_(127.5).sub_(1.0)
+    if images_B3HW.device.type != "cpu":
+        return images_B3HW.copy_(pixels_B3HW).div_(127.5).sub_(1.0)
+    array = images_B3HW.numpy()  # in one thread: several would wait for each other on the workers' cores
+    np.copyto(array, pixels_B3HW.numpy())
+    array /= 127.5
+    array -= 1.0
+    return images_B3HW

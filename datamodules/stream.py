@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from datamodules.bucketing import BatchSequence, rank_slice
 from datamodules.reader import BatchReader, BatchRequest, LoadedBatch, to_float
+from datamodules.slots import PixelSlots
 from infinity.types import ImageTextBatch
 
 __all__ = ["BatchStream", "BrokenDataError", "FaultCounter", "Position", "Requests"]
@@ -114,7 +116,7 @@ class Requests(Sampler[BatchRequest]):
             own = rank_slice(samples, self.rank, self.num_ranks)
             # without a sample of its own a rank still takes the step, on one that another rank counts
             taken = own if len(own) else samples[:1]
-            yield BatchRequest(self.aspect_ratios[bucket], tuple(taken.tolist()), len(own) > 0, epoch)
+            yield BatchRequest(self.aspect_ratios[bucket], tuple(taken.tolist()), len(own) > 0, epoch, number)
 
 
 class BatchStream:
@@ -123,6 +125,7 @@ class BatchStream:
     Every iteration is one pass; in training it starts where the last one stopped.
 
     Args:
+        batch_size: the most samples of a batch.
         prefetch: batches that each worker keeps ready.
         device: where images come to lie; they are sent there as bytes.
     """
@@ -133,6 +136,7 @@ class BatchStream:
         requests: Requests,
         faults: FaultCounter,
         *,
+        batch_size: int,
         num_workers: int = 0,
         prefetch: int = 2,
         worker_context: str | None = None,
@@ -141,6 +145,7 @@ class BatchStream:
         self.reader = reader
         self.requests = requests
         self.faults = faults
+        self.batch_size = batch_size
         self.num_workers = num_workers
         self.prefetch = prefetch
         self.worker_context = worker_context
@@ -158,6 +163,8 @@ class BatchStream:
             if position is not None:
                 position.batches += 1  # before its use: a checkpoint made after the step counts the batch
             images_B3HW = loaded.batch.images_B3HW
+            if loaded.pixels is not None:
+                images_B3HW = self.reader.slots.read(loaded.pixels)
             if images_B3HW is not None:
                 images_B3HW = to_float(images_B3HW.to(self.device, non_blocking=True))
             yield loaded.batch._replace(images_B3HW=images_B3HW)
@@ -170,6 +177,7 @@ class BatchStream:
     def _loader(self) -> DataLoader[LoadedBatch]:
         workers = {}
         if self.num_workers:
+            self.reader.slots = None if torch.cuda.is_available() else self._slots()
             workers = {
                 "prefetch_factor": self.prefetch,
                 "persistent_workers": True,
@@ -184,6 +192,12 @@ class BatchStream:
             pin_memory=torch.cuda.is_available(),
             **workers,
         )
+
+    def _slots(self) -> PixelSlots:
+        """Shared memory for the batches that workers have ready or under way, and the one that is in use."""
+        ratios = self.requests.aspect_ratios
+        num_pixels = max(math.prod(self.reader.resolution.image_size(ratio)) for ratio in ratios)
+        return PixelSlots(self.num_workers * self.prefetch + 2, 3 * num_pixels * self.batch_size)
 
 
 def _unchanged(loaded: Any) -> Any:
