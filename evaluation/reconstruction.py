@@ -12,7 +12,7 @@ from evaluation.intervals import bootstrap_mean
 from evaluation.metrics.bits import MAX_CODES, MIN_SHARE, BitCounts
 from evaluation.metrics.frechet import RunningFrechet
 from evaluation.metrics.image_pairs import (
-    MS_SSIM_ABOVE,
+    MS_SSIM_SIDE,
     PSNR_CAP,
     ms_ssim_per_image,
     psnr_per_image,
@@ -61,7 +61,7 @@ class ReconstructionScores:
         self._shape = shape
         self._psnr.append(psnr_per_image(originals_NHW3, recons_NHW3))
         self._ssim.append(ssim_per_image(originals_NHW3, recons_NHW3))
-        if min(shape[:2]) > MS_SSIM_ABOVE:
+        if min(shape[:2]) >= MS_SSIM_SIDE:
             self._ms_ssim.append(ms_ssim_per_image(originals_NHW3, recons_NHW3))
         if self._extractor is not None:
             self._frechet.add(self._extractor(originals_NHW3), self._extractor(recons_NHW3))

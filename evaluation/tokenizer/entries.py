@@ -2,10 +2,66 @@
 
 from __future__ import annotations
 
+from evaluation.distribution.weights import INCEPTION
 from evaluation.tasks.entry import TaskEntry
+from evaluation.tokenizer.weights import LPIPS_TRUNKS
 
 __all__ = ["PROMPT_SETS", "TASKS"]
 
-TASKS: dict[str, TaskEntry] = {}
+_TASKS = "evaluation.tokenizer.tasks"
+
+TASKS: dict[str, TaskEntry] = {
+    "reconstruction": TaskEntry(
+        summary="PSNR, SSIM, MS-SSIM and use of bits of the tokenizer on held-out images",
+        target=f"{_TASKS}:Reconstruction",
+        metrics=(
+            "psnr[*px]",
+            "ssim[gauss11,*px]",
+            "ms_ssim[gauss11,5 scales,*px]",
+            "bit_usage[min=0.01,*px]/scale_*",
+            "bit_entropy[*px]/scale_*",
+        ),
+        needs=("data", "pipeline"),
+    ),
+    "scales": TaskEntry(
+        summary="PSNR and rFID of the tokenizer after the first k scales, for every k",
+        target=f"{_TASKS}:PerScale",
+        metrics=(
+            "rfid[inception-6726825d,tf1-bilinear-299,*px,N=*]/after_scale_*",
+            "psnr[*px]/after_scale_*",
+        ),
+        direction="lower",
+        weights=(INCEPTION,),
+        options={"features": "inception"},
+        needs=("data", "pipeline"),
+    ),
+    "scales-effnet": TaskEntry(
+        summary="The same on EfficientNet-Lite0's features",
+        target=f"{_TASKS}:PerScale",
+        metrics=("rfrechet[effnet-lite0@128,*px,N=*]/after_scale_*", "psnr[*px]/after_scale_*"),
+        direction="lower",
+        options={"features": "effnet"},
+        needs=("data", "pipeline"),
+        stand_in_for="scales",
+    ),
+    "recoding": TaskEntry(
+        summary="Share of its bits and tokens that the tokenizer finds again in its reconstructions",
+        target=f"{_TASKS}:Recoding",
+        metrics=("recoded_bit_accuracy[*px]/scale_*", "recoded_token_accuracy[*px]/scale_*"),
+        needs=("data", "pipeline"),
+    ),
+    **{
+        f"lpips-{net}": TaskEntry(
+            summary=f"LPIPS of the tokenizer on held-out images, on {weight.file.split('-')[0]}",
+            target="evaluation.tokenizer.perceptual:Lpips",
+            metrics=(f"lpips[{net},v0.1,*px]",),
+            direction="lower",
+            weights=(weight,),
+            options={"net": net},
+            needs=("data", "pipeline"),
+        )
+        for net, weight in LPIPS_TRUNKS.items()
+    },
+}
 
 PROMPT_SETS: dict[str, str] = {}

@@ -68,7 +68,7 @@ def reconstruct(pipeline: InfinityPipeline, originals_NHW3: np.ndarray) -> Recon
     """Images (RGB uint8) of one of the model's sizes through its tokenizer."""
     height, width = originals_NHW3.shape[1:3]
     schedule = pipeline.schedule(aspect_ratio_of(pipeline.resolution, height, width))
-    images_BHW3 = torch.from_numpy(np.ascontiguousarray(originals_NHW3))
+    images_BHW3 = torch.from_numpy(originals_NHW3.copy())
     images_B3HW = images_BHW3.permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
     codes = pipeline.tokenize(images_B3HW, schedule)
     recons_NHW3 = to_uint8(pipeline.decode(codes.features_BDHW))

@@ -1,9 +1,9 @@
 """LPIPS, the perceptual distance of arXiv 1801.03924 (version 0.1 of its weights).
 
-The network is a trunk of torchvision (VGG16 as a training loss, AlexNet as a metric) with one learned weight
-per channel on the squared difference of unit-normalised features. No weights come with this project: those of
-the trunk are read from torch hub's folder (``$TORCH_HOME/hub/checkpoints``), the channel weights from
-torchmetrics, which ships them.
+The network is a trunk of torchvision (VGG16 as a training loss, AlexNet as a metric, SqueezeNet 1.1) with one
+learned weight per channel on the squared difference of unit-normalised features. No weights come with this
+project: those of the trunk are read from a file, or from torch hub's folder
+(``$TORCH_HOME/hub/checkpoints``), the channel weights from torchmetrics, which ships them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,22 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-__all__ = ["LPIPS", "LpipsNet", "load_lpips"]
+__all__ = ["LPIPS", "TRUNK_FILES", "LpipsNet", "load_lpips"]
 
-LpipsNet = Literal["vgg", "alex"]
+LpipsNet = Literal["vgg", "alex", "squeeze"]
 
-_TRUNK_FILES = {"vgg": "vgg16-397923af.pth", "alex": "alexnet-owt-7be5be79.pth"}
+TRUNK_FILES: dict[LpipsNet, str] = {
+    "vgg": "vgg16-397923af.pth",
+    "alex": "alexnet-owt-7be5be79.pth",
+    "squeeze": "squeezenet1_1-b8a52dc0.pth",
+}
+"""torchvision's names, which end in the first digits of the files' SHA-256."""
+
+_CHANNELS: dict[LpipsNet, tuple[int, ...]] = {
+    "vgg": (64, 128, 256, 512, 512),
+    "alex": (64, 192, 384, 256, 256),
+    "squeeze": (64, 128, 256, 384, 384, 512, 512),
+}
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 
 
@@ -36,9 +47,8 @@ class LPIPS(nn.Module):
 
     def __init__(self, net: LpipsNet = "vgg") -> None:
         super().__init__()
-        self.stages = _vgg16() if net == "vgg" else _alexnet()
-        channels = [_last_conv(stage).out_channels for stage in self.stages]
-        self.channel_weights = nn.ParameterList(nn.Parameter(torch.ones(c) / c) for c in channels)
+        self.stages = {"vgg": _vgg16, "alex": _alexnet, "squeeze": _squeezenet}[net]()
+        self.channel_weights = nn.ParameterList(nn.Parameter(torch.ones(c) / c) for c in _CHANNELS[net])
         self.register_buffer("shift", torch.tensor(_SHIFT).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("scale", torch.tensor(_SCALE).view(1, 3, 1, 1), persistent=False)
         self.requires_grad_(False)
@@ -58,14 +68,14 @@ class LPIPS(nn.Module):
         return distance_B
 
 
-def load_lpips(net: LpipsNet = "vgg", folder: Path | None = None) -> LPIPS:
-    """LPIPS with its published weights, read from `folder` (torch hub's, if not given)."""
-    folder = folder or Path(torch.hub.get_dir()) / "checkpoints"
-    trunk_file, linear_file = folder / _TRUNK_FILES[net], _torchmetrics_file(net)
+def load_lpips(net: LpipsNet = "vgg", trunk_file: Path | None = None) -> LPIPS:
+    """LPIPS with its published weights; the trunk's are in torch hub's folder, if not given."""
+    trunk_file = trunk_file or Path(torch.hub.get_dir()) / "checkpoints" / TRUNK_FILES[net]
+    linear_file = _torchmetrics_file(net)
     if not trunk_file.is_file():
         raise FileNotFoundError(
-            f"LPIPS ({net}) needs torchvision's weights {trunk_file.name} in {folder}: put the file there, "
-            "point TORCH_HOME elsewhere, or set lpips_weight to 0"
+            f"LPIPS ({net}) needs torchvision's weights {trunk_file.name} in {trunk_file.parent}: put the "
+            "file there, point TORCH_HOME elsewhere, or set lpips_weight to 0"
         )
     lpips = LPIPS(net)
     trunk = torch.load(trunk_file, map_location="cpu", weights_only=True)
@@ -117,6 +127,32 @@ def _alexnet() -> nn.ModuleList:
     return _stages(layers, [2, 5, 8, 10, 12])
 
 
+class _Fire(nn.Module):
+    """SqueezeNet's module; names are torchvision's."""
+
+    def __init__(self, in_channels: int, squeezed: int, expanded: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(in_channels, squeezed, 1)
+        self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
+        self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        x_BCHW = self.squeeze(x_BCHW).relu()
+        return torch.cat([self.expand1x1(x_BCHW), self.expand3x3(x_BCHW)], dim=1).relu()
+
+
+def _squeezenet() -> nn.ModuleList:
+    layers: list[nn.Module] = [nn.Conv2d(3, 64, 3, stride=2), nn.ReLU()]
+    in_channels = 64
+    for squeezed, expanded in ((16, 64), (32, 128), (48, 192), (64, 256)):
+        if squeezed != 64:
+            layers.append(nn.MaxPool2d(3, stride=2, ceil_mode=True))
+        for _ in range(2):
+            layers.append(_Fire(in_channels, squeezed, expanded))
+            in_channels = 2 * expanded
+    return _stages(layers, [2, 5, 8, 10, 11, 12, 13])
+
+
 def _stages(layers: list[nn.Module], cuts: list[int]) -> nn.ModuleList:
     stages = nn.ModuleList()
     for start, end in zip([0, *cuts], cuts, strict=False):
@@ -125,7 +161,3 @@ def _stages(layers: list[nn.Module], cuts: list[int]) -> nn.ModuleList:
             stage.add_module(str(i), layers[i])
         stages.append(stage)
     return stages
-
-
-def _last_conv(stage: nn.Module) -> nn.Conv2d:
-    return [layer for layer in stage.modules() if isinstance(layer, nn.Conv2d)][-1]

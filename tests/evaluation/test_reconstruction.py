@@ -44,6 +44,11 @@ def test_ids_carry_size_extractor_and_number() -> None:
     assert {metric.n for metric in metrics} == {6}
 
 
+def test_large_images_are_also_compared_at_several_scales() -> None:
+    (metric,) = [m for m in scored(images(2, 176), images(2, 176)) if m.id.startswith("ms_ssim")]
+    assert (metric.id, metric.value, metric.n) == ("ms_ssim[gauss11,5 scales,176px]", pytest.approx(1), 2)
+
+
 @pytest.mark.parametrize("num", [7, 40], ids=["fewer images than features", "more"])
 def test_scores_of_batches_are_those_of_all_images_at_once(num: int) -> None:
     recons, per_scale = images(num)[::-1], bits(num, 1, 2)

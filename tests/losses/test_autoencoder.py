@@ -182,7 +182,7 @@ def test_the_perceptual_net_is_no_part_of_the_state_but_moves_along() -> None:
         ({"l1_weight": 0.0}, "one of l1_weight, l2_weight and lpips_weight must be positive"),
         ({"lecam_weight": 0.1}, "lecam_weight 0.1 has no effect without a gan_weight"),
         ({"gan_weighting": "auto"}, "'fixed' or 'adaptive', got 'auto'"),
-        ({"lpips_net": "squeeze"}, "'vgg' or 'alex', got 'squeeze'"),
+        ({"lpips_net": "resnet"}, "'vgg' or 'alex' or 'squeeze', got 'resnet'"),
         ({"lecam_decay": 1.0}, r"lecam_decay must be in \[0, 1\), got 1.0"),
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 import torchvision
 from torchmetrics.functional.image.lpips import _LPIPS
 
-from infinity.losses.perceptual import LPIPS, load_lpips
+from infinity.losses.perceptual import LPIPS, TRUNK_FILES, LpipsNet, load_lpips
 from tests.tolerances import TOL
 
 
@@ -25,15 +26,15 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def write_random_alexnet(folder: Path) -> LPIPS:
-    """A file with torchvision's keys, as AlexNet's would be; returns the trunk that it holds."""
-    lpips = LPIPS("alex")
+def write_random_trunk(folder: Path, net: LpipsNet = "alex") -> LPIPS:
+    """A file with torchvision's keys, as a trunk's would be; returns the trunk that it holds."""
+    lpips = LPIPS(net)
     trunk = {
         "features." + key.split(".", 2)[2]: value
         for key, value in lpips.state_dict().items()
         if key.startswith("stages.")
     }
-    torch.save(trunk | {"classifier.1.weight": torch.zeros(1)}, folder / "alexnet-owt-7be5be79.pth")
+    torch.save(trunk | {"classifier.1.weight": torch.zeros(1)}, folder / TRUNK_FILES[net])
     return lpips
 
 
@@ -53,16 +54,28 @@ def test_the_trunk_has_torchvisions_layers(net: Any, builder: str) -> None:
     assert len(layers) >= len(theirs) - 1, "only the last pooling is left out"
 
 
-def test_the_distance_is_torchmetrics_with_the_same_weights(hub: Path) -> None:
-    write_random_alexnet(hub)
-    ours, theirs = load_lpips("alex"), _LPIPS(net="alex", pnet_rand=True)
+@pytest.mark.parametrize("net", ["alex", "squeeze"])
+def test_the_distance_is_torchmetrics_with_the_same_weights(hub: Path, net: LpipsNet) -> None:
+    write_random_trunk(hub, net)
+    ours, theirs = load_lpips(net), _LPIPS(net=net, pnet_rand=True)
     trunk = {
         key.split(".", 2)[2]: value for key, value in ours.state_dict().items() if key.startswith("stages.")
     }
-    for name, parameter in theirs.net.named_parameters():
-        parameter.data.copy_(trunk[".".join(name.split(".")[-2:])])
+    for name, parameter in theirs.net.named_parameters():  # slice3.6.weight, or slices.2.6.squeeze.weight
+        parameter.data.copy_(trunk[re.sub(r"^slice(\d|s\.\d)\.", "", name)])
     x, y = images(), images()
     torch.testing.assert_close(ours(x, y), theirs(x, y).flatten(), **TOL[torch.float32])
+
+
+def test_squeezenets_names_and_shapes_are_torchvisions() -> None:
+    with torch.device("meta"):
+        ours, theirs = LPIPS("squeeze"), torchvision.models.squeezenet1_1(weights=None).features
+    found = {
+        key.split(".", 2)[2]: value.shape
+        for key, value in ours.state_dict().items()
+        if key.startswith("stages.")
+    }
+    assert found == {key: value.shape for key, value in theirs.state_dict().items()}
 
 
 def test_the_distance_is_zero_for_equal_images_and_grows_with_noise() -> None:
@@ -86,7 +99,7 @@ def test_gradients_reach_the_image_only_and_stay_finite_on_a_flat_one() -> None:
 
 
 def test_weights_are_read_from_torch_hubs_folder(hub: Path) -> None:
-    written, read = write_random_alexnet(hub), load_lpips("alex")
+    written, read = write_random_trunk(hub), load_lpips("alex")
     assert torch.equal(read.stages[0][0].weight, written.stages[0][0].weight)  # pyright: ignore[reportIndexIssue]
     assert not torch.equal(read.channel_weights[0], written.channel_weights[0]), "torchmetrics' are learned"
     assert not any(
