@@ -18,6 +18,7 @@ _AREAS = (
     "shapeseval",
     "distribution",
     "tokenizer",
+    "likelihood",
     "geneval",
     "preference",
     "questions",

@@ -1,0 +1,1 @@
+"""How likely a model finds the bits of held-out images."""
