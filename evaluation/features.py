@@ -6,7 +6,6 @@ Nothing is downloaded here. A stand-in has its own id, so its numbers never carr
 from __future__ import annotations
 
 import io
-import os
 import pickle
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -18,8 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from evaluation.distribution.weights import INCEPTION
 from evaluation.provenance import sha256_of
 from evaluation.resizing import pil_bicubic_unrounded, resize_and_crop, tf1_bilinear
+from evaluation.weights import WeightFinder
 
 __all__ = [
     "INCEPTION_FILE",
@@ -34,8 +35,7 @@ __all__ = [
     "features_in_batches",
 ]
 
-INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
-INCEPTION_SHA256 = "6726825d"  # its first digits, which torch.hub puts into file names
+INCEPTION_FILE, INCEPTION_SHA256 = INCEPTION.file, INCEPTION.sha256
 _BATCH = 64
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -178,18 +178,16 @@ def build_extractor(
     stand_in_size: int = 128,
     device: str | torch.device = "cpu",
 ) -> FeatureExtractor:
-    """Inception from a given file, or from torch's cache where the file happens to be; else the stand-in.
+    """Inception from a given file, or from where weight files happen to be; else the stand-in.
 
     Args:
         inception_weights: refused if it isn't there.
         stand_in_size: the stand-in's input size; 64 is five times faster than 128.
         device: where the network runs.
     """
-    if inception_weights is not None:
-        return InceptionFeatures(inception_weights, device)
-    cached = _torch_cache() / INCEPTION_FILE
-    if cached.is_file():
-        return InceptionFeatures(cached, device)
+    path = inception_weights or WeightFinder().find(INCEPTION)
+    if path is not None:
+        return InceptionFeatures(path, device)
     return EfficientNetLite0Features(stand_in_size, device)
 
 
@@ -224,16 +222,8 @@ def _refuse_more_than_tensors(path: Path) -> None:
         raise ValueError(f"{path} is no file of tensors alone; {_where_to_get_inception()}") from error
 
 
-def _torch_cache() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
-    return Path(os.environ.get("TORCH_HOME", cache)).expanduser() / "hub" / "checkpoints"
-
-
 def _where_to_get_inception() -> str:
-    return (
-        f"get {INCEPTION_FILE} from the v0.2.0 release of toshas/torch-fidelity on GitHub and "
-        f"put it there or into {_torch_cache()}"
-    )
+    return f"get {INCEPTION.file} from {INCEPTION.source} and put it there"
 
 
 @torch.inference_mode()

@@ -10,7 +10,7 @@ INCEPTION = WeightFile(
     name="inception",
     file="weights-inception-2015-12-05-6726825d.pth",
     source="the v0.2.0 release of toshas/torch-fidelity on GitHub",
-    sha256="6726825d",
+    sha256="6726825d",  # its first digits, which torch.hub puts into file names
 )
 DINOV2 = WeightFile(
     name="dinov2", file="dinov2-large", source="facebook/dinov2-large on the Hugging Face hub (the directory)"

@@ -134,7 +134,8 @@ def test_missing_weights_say_which_file_goes_where(tmp_path: Path) -> None:
 
 
 def test_without_weights_the_stand_in_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    for variable in ("TORCH_HOME", "INFINITY_WEIGHTS"):
+        monkeypatch.setenv(variable, str(tmp_path))
     assert build_extractor(stand_in_size=64).id == "effnet-lite0@64"
 
 
