@@ -1,4 +1,4 @@
-"""Command line: ``python -m evaluation {run,score,list,compare,preference,report,..}``."""
+"""Command line: ``python -m evaluation {run,sweep,score,list,compare,preference,report,..}``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from evaluation.comparison.command import add_compare_arguments, compare_command
 from evaluation.geneval.recorded import score_detections
 from evaluation.preference_study.command import add_preference_arguments, preference_command
 from evaluation.reports.command import add_report_arguments, report_command
+from evaluation.reports.sweep_command import add_sweep_arguments, sweep_command
 from evaluation.runner.command import (
     add_list_arguments,
     add_run_arguments,
@@ -33,6 +34,10 @@ EXAMPLES = """examples (of what `make demo` leaves behind):
   images with one more task, on a machine that has its weights but not the model:
     torchrun --nproc-per-node 8 -m evaluation run --model MODEL --tasks A,B --data DATA --output runs/scores
     python -m evaluation score runs/scores --tasks C --weights NAME=PATH
+
+  draw with several settings, and see which is best:
+    python -m evaluation sweep --model MODEL --tasks A --data DATA --guidance 2 3 4 --temperature 0.5 1 \\
+        --output runs/sweep
 
   compare two runs prompt by prompt, as A and B, on the metrics that start with these words:
     python -m evaluation compare runs/scores runs/other-scores --only geneval clipscore
@@ -69,6 +74,10 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
 
     add_run_arguments(commands.add_parser("run", help="measure a saved pipeline, from prompts to report"))
+    sweep = commands.add_parser(
+        "sweep", help="run at several guidances and temperatures", conflict_handler="resolve"
+    )
+    add_sweep_arguments(sweep)
     add_score_arguments(commands.add_parser("score", help="score the images of a run without its model"))
     add_list_arguments(commands.add_parser("list", help="show what can be measured, and what it needs"))
 
@@ -122,6 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = options.pop("command")
     run = {
         "run": run_command,
+        "sweep": sweep_command,
         "score": score_command,
         "list": list_command,
         "compare": compare_command,
@@ -133,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "score-detections": lambda path: "\n".join(map(json.dumps, score_detections(path))),
     }[command]
     try:
-        if command in ("run", "report"):
+        if command in ("run", "sweep", "report"):
             options["history"] = _named_folders(options["history"])
         print(run(**options))
     except (ValueError, OSError) as error:

@@ -22,6 +22,7 @@ __all__ = [
     "load_pipeline",
     "load_rewriter",
     "model_record",
+    "per_scale",
     "sampling_arguments",
 ]
 
@@ -49,7 +50,7 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     ):
         parser.add_argument(
             name,
-            type=_per_scale,
+            type=per_scale,
             help=f"{meaning}: one value, or one per scale as 1,0.5,0 (default: the model's)",
         )
     parser.add_argument("--negative-prompt", help="what guidance leads away from")
@@ -111,7 +112,8 @@ def sampling_arguments(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _per_scale(text: str) -> float | tuple[float, ...]:
+def per_scale(text: str) -> float | tuple[float, ...]:
+    """The type of options that take one value, or one per scale."""
     try:
         return parse_per_scale(text)
     except ValueError as error:

@@ -12,23 +12,17 @@ import numpy as np
 
 from evaluation.image_folders import read_images, read_reconstructions
 from evaluation.provenance import sha256_of_pixels
-from evaluation.reports.content import ReportContent
+from evaluation.reports.compose import content_of
 from evaluation.reports.grids import sample_grids
-from evaluation.reports.history import History, load_histories
-from evaluation.reports.rows import headline_ids
+from evaluation.reports.history import load_histories
 from evaluation.reports.runs import EvaluatedRun, load_runs
-from evaluation.reports.selection import grids_of_runs
-from evaluation.reports.slices import failure_kinds, forests_of_metrics, forests_of_slices
-from evaluation.reports.sweeps import sweeps, trade_off
 from evaluation.reports.tensorboard import write_tensorboard
 from evaluation.reports.write import write_comparison, write_report
 from evaluation.shapeseval import ShapesEvalResult
 
-__all__ = ["add_report_arguments", "content_of", "report_command"]
+__all__ = ["add_report_arguments", "report_command"]
 
 _NUM_PAIRS = 24
-_NUM_PLOTS = 8
-_SHOWN_BY_SHAPESEVAL = [("shapeseval", way) for way in ("kind of prompt", "what is held out")]
 
 
 def add_report_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,35 +82,6 @@ def report_command(
     if tensorboard is not None:
         write_tensorboard(tensorboard, results, content)
     return page
-
-
-def content_of(
-    runs: Sequence[EvaluatedRun],
-    *,
-    title: str = "",
-    arms: Mapping[str, ShapesEvalResult] | None = None,
-    history: History | None = None,
-    seed: int = 0,
-) -> ReportContent:
-    """Everything that a page says about runs beside their numbers.
-
-    Args:
-        arms: of ShapesEval, if they are shown with their baselines.
-        seed: of the random samples shown.
-    """
-    is_one = len(runs) == 1
-    headline = headline_ids({run.name: run.result for run in runs})
-    return ReportContent(
-        title=title or (runs[0].name if is_one else f"{len(runs)} runs, compared"),
-        shapeseval=arms or {},
-        history=history or {},
-        across=() if is_one else forests_of_metrics(runs, headline)[:_NUM_PLOTS],
-        slices=forests_of_slices(runs, without=_SHOWN_BY_SHAPESEVAL if arms else ()),
-        failures=failure_kinds(runs, without=["shapeseval"] if arms else ()),
-        sweeps=sweeps(runs, headline)[:_NUM_PLOTS],
-        trade_off=trade_off(runs, headline),
-        grids=grids_of_runs(runs, seed=seed),
-    )
 
 
 def _arms(run: EvaluatedRun) -> dict[str, ShapesEvalResult]:

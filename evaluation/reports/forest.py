@@ -93,10 +93,11 @@ def draw_forest(
     def place(value: float) -> float:
         return 100 * (value - low) / (high - low)
 
+    write: Callable[[float], str] = "{:.2f}".format if is_share else format_number
     drawn = [
         ForestRow(
             label=label,
-            bars=tuple(_bar(one, place) for one in values),
+            bars=tuple(_bar(one, place, write) for one in values),
             marks=tuple(Mark(one.kind, one.value, one.text, place(one.value)) for one in marks),
             is_total=number < num_totals,
         )
@@ -107,15 +108,15 @@ def draw_forest(
     return Forest(title=title, rows=tuple(drawn), ticks=ticks, note=note)
 
 
-def _bar(one: Measured, place: Callable[[float], float]) -> Bar:
+def _bar(one: Measured, place: Callable[[float], float], write: Callable[[float], str]) -> Bar:
     low, high = one.ci95 or (one.value, one.value)
     return Bar(
         dot=place(one.value),
         left=place(low),
         width=place(high) - place(low),
         color=COLORS[one.run % len(COLORS)],
-        score=format_number(one.value),
-        interval=f"{format_number(low)} to {format_number(high)}" if one.ci95 else "",
+        score=write(one.value),
+        interval=f"{write(low)} to {write(high)}" if one.ci95 else "",
         count=one.count,
         run=one.run,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +27,7 @@ class EvaluatedRun:
     name: str
     result: Result
     folders: tuple[Path, ...]
-    rows: tuple[tuple[dict[str, Any], ...], ...]
+    rows: tuple[Sequence[Mapping[str, Any]], ...]
 
     @cached_property
     def verdicts(self) -> list[tuple[Path, Verdict]]:

@@ -13,11 +13,10 @@ from typing import Any
 from evaluation.commands import run_command as run_on_shapesworld
 from evaluation.model_report import RunOptions
 from evaluation.progress import progress_bars, silent
-from evaluation.reports import ReportContent, load_histories, write_report
+from evaluation.reports import EvaluatedRun, content_of, load_histories, write_report
 from evaluation.results import write_samples
 from evaluation.runner.listing import list_tasks
 from evaluation.runner.outcome import Outcome
-from evaluation.runner.pictures import first_images
 from evaluation.runner.ranks import Ranks
 from evaluation.runner.run import RunnerOptions, default_cache, evaluate, score, select
 from evaluation.weights import WeightFinder
@@ -186,12 +185,10 @@ def _common(words: argparse.Namespace) -> dict[str, Any]:
 
 def _write(output: Path, outcome: Outcome, title: str, history: Mapping[str, Any]) -> str:
     """The report, and what to print: its path, every caveat, how many images."""
-    content = ReportContent(
-        title=title or f"Evaluation {outcome.result.name}",
-        grids=first_images(outcome),
-        history=history,
-        caveats=outcome.caveats,
+    run = EvaluatedRun(
+        name=outcome.result.name, result=outcome.result, folders=(output,), rows=(outcome.rows,)
     )
+    content = content_of([run], title=title or f"Evaluation {run.name}", history=history)
     page = write_report(output, outcome.result, content)
     write_samples(output, outcome.rows)
     counts = f"{len(outcome.rows)} images, 0 failed, {outcome.num_truncated} from prompts that were cut"

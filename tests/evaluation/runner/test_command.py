@@ -41,7 +41,7 @@ def test_a_run_leaves_images_scores_rows_provenance_and_a_report(model, tmp_path
     assert len(rows) == 10
     assert all((tmp_path / "out" / row["file"]).is_file() for row in rows)
     assert {row["tasks"]["brightness"]["reason"] for row in rows} <= {"", "too dark"}
-    assert "The first of shapes" in (tmp_path / "out" / "report.html").read_text()
+    assert "shapes: the first ones" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_scores_without_the_model_are_those_of_one_go(model, weights, tmp_path, capsys) -> None:
