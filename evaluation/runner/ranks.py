@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["Ranks"]
+__all__ = ["Ranks", "one_process"]
 
 T = TypeVar("T")
+
+_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,3 +57,13 @@ class Ranks:
     def own(self, path: Path) -> Path:
         """A file that no other process writes; the first one has `path` itself."""
         return path if self.is_first else path.with_name(f"{path.stem}.rank{self.rank}{path.suffix}")
+
+
+@contextmanager
+def one_process() -> Iterator[None]:
+    """Within the context, libraries that ask the environment see one process: they would leave data out."""
+    hidden = {name: os.environ.pop(name) for name in _VARIABLES if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)

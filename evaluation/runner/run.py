@@ -15,7 +15,7 @@ from evaluation.results import write_atomically
 from evaluation.runner.generation import Drawing
 from evaluation.runner.outcome import RECORD, Outcome, collect_outcome, read_record
 from evaluation.runner.prompt_files import wanted_prompts, write_prompts
-from evaluation.runner.ranks import Ranks
+from evaluation.runner.ranks import Ranks, one_process
 from evaluation.runner.scoring import data_fingerprint, image_folder, score_tasks
 from evaluation.runner.selection import Selection, select_tasks
 from evaluation.tasks.api import EvalContext
@@ -131,7 +131,8 @@ def evaluate(
     if not ranks.is_first:
         return None
     _write_record(options.output, record)
-    failed = score_tasks(selection.tasks, options.output, context, record, check=False, progress=progress)
+    with one_process():
+        failed = score_tasks(selection.tasks, options.output, context, record, check=False, progress=progress)
     return collect_outcome(options.output, failed)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 
 from evaluation.results import MetricValue, Table
@@ -10,7 +11,7 @@ from evaluation.tasks.api import EvalContext, EvalPrompt, EvalSample, TaskScore
 from evaluation.tasks.entry import TaskEntry
 from evaluation.weights import WeightFile
 
-__all__ = ["ENTRIES", "PROMPT_SETS", "SCALE", "Brightness", "ModelSize", "Nothing", "shapes"]
+__all__ = ["ENTRIES", "PROMPT_SETS", "SCALE", "Brightness", "ModelSize", "Nothing", "Processes", "shapes"]
 
 SCALE = WeightFile(name="scale", file="scale.txt", source="the tests")
 
@@ -70,6 +71,16 @@ class ModelSize:
         return TaskScore(metrics=(MetricValue(id="parameters", value=count, direction="none", n=1),))
 
 
+class Processes:
+    """Number of variables that say which process this is."""
+
+    prompt_set = None
+
+    def score(self, samples: Sequence[EvalSample], context: EvalContext) -> TaskScore:
+        count = sum(name in os.environ for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+        return TaskScore(metrics=(MetricValue(id="variables", value=count, direction="none", n=1),))
+
+
 class Nothing:
     """Finds no number."""
 
@@ -91,6 +102,7 @@ ENTRIES = {
         stand_in_for="light",
     ),
     "nothing": TaskEntry(summary="nothing", target=f"{_HERE}:Nothing", metrics=("nothing",)),
+    "processes": TaskEntry(summary="processes", target=f"{_HERE}:Processes", metrics=("variables",)),
     "size": TaskEntry(
         summary="parameters",
         target=f"{_HERE}:ModelSize",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,14 @@ def test_several_processes_are_refused_where_they_cannot_share(model, tmp_path, 
     run(model, tmp_path / "out", "--rewriter", "tests.rewriters:at_sea", "--limit", "2")
     assert [path.name for path in (tmp_path / "out").glob("*.jsonl")] == ["rewritten_prompts.rank1.jsonl"]
     assert [path.name for path in (tmp_path / "out").rglob("manifest*")] == ["manifest.rank1.jsonl"]
+
+
+def test_scorers_see_one_process(model, tmp_path, monkeypatch) -> None:
+    for name, value in {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    main(["run", "--model", str(model), "--tasks", "processes", "--output", str(tmp_path)])
+    assert Result.load(tmp_path)["variables"].value == 0
+    assert os.environ["WORLD_SIZE"] == "1"
 
 
 def test_the_list_names_metrics_weights_and_stand_ins(weights, tmp_path, capsys) -> None:
