@@ -41,7 +41,6 @@ _LEGACY = "inception-6726825d,infinity-legacy-299,uint8"
 _DINO = "dinov2-*,pil-bicubic-224,uint8"
 _EFFNET = "effnet-lite0@128,uint8"
 _RECONSTRUCTION = "evaluation.tokenizer.imagenet:ImageNetReconstruction"
-_PAIRS = ("psnr_imagenet[bilinear-256,N=*,data=*]", "ssim_imagenet[gauss11,bilinear-256,N=*,data=*]")
 
 TASKS: dict[str, TaskEntry] = {
     "fid": _entry(
@@ -145,7 +144,7 @@ TASKS: dict[str, TaskEntry] = {
     "rfid-imagenet": TaskEntry(
         summary="rFID, PSNR and SSIM of the tokenizer by ImageNet's protocol (50,000 validation images)",
         target=_RECONSTRUCTION,
-        metrics=(f"rfid_imagenet[{_TF1},bilinear-256,N=*,data=*]", *_PAIRS),
+        metrics=(f"rfid_imagenet[{_TF1},bilinear-256,N=*,data=*]",),
         direction="lower",
         weights=(INCEPTION,),
         options={"features": "inception"},
@@ -163,7 +162,7 @@ TASKS: dict[str, TaskEntry] = {
     "rfrechet-imagenet-effnet": TaskEntry(
         summary="The same protocol on EfficientNet-Lite0's features",
         target=_RECONSTRUCTION,
-        metrics=(f"rfrechet_imagenet[{_EFFNET},bilinear-256,N=*,data=*]", *_PAIRS),
+        metrics=(f"rfrechet_imagenet[{_EFFNET},bilinear-256,N=*,data=*]",),
         direction="lower",
         options={"features": "effnet"},
         needs=("data", "pipeline"),

@@ -10,17 +10,16 @@ from collections.abc import Sequence
 from itertools import islice
 
 import numpy as np
-import torch
 
 from evaluation.distribution.extractors import build_features
-from evaluation.intervals import bootstrap_mean
 from evaluation.metrics.frechet import RunningFrechet
-from evaluation.metrics.image_pairs import PSNR_CAP, psnr_per_image, ssim_per_image
+from evaluation.metrics.image_pairs import psnr_per_image, ssim_per_image
+from evaluation.reconstruction import mean_metric, psnr_metric
 from evaluation.resizing import Filter, resize_and_crop
 from evaluation.results import MetricValue
 from evaluation.stored_images import StoredImages
 from evaluation.tasks.api import EvalContext, EvalSample, TaskScore
-from infinity.images import to_uint8
+from evaluation.tokenizer.reconstruct import needed_pipeline, reconstruct
 from infinity.pipeline import InfinityPipeline
 
 __all__ = ["ImageNetReconstruction"]
@@ -44,16 +43,17 @@ class ImageNetReconstruction:
 
     def score(self, samples: Sequence[EvalSample], context: EvalContext) -> TaskScore:
         """Reconstruct and compare; memory does not grow with the number of images but for two floats each."""
-        if context.data is None or context.pipeline is None:
-            raise ValueError("rFID needs a model and images to reconstruct; give --model and --data")
-        side = _square_side(context.pipeline)
+        pipeline = needed_pipeline(context)
+        if context.data is None:
+            raise ValueError("rFID needs images to reconstruct; name them with --data")
+        side = _square_side(pipeline)
         extractor = build_features(self._features, context)
         images = StoredImages(data=context.data, limit=context.limit)
         frechet, psnr, ssim = RunningFrechet(), [], []
         crops = images.each(lambda image: resize_and_crop(image, side, side, self._filter))
         while originals := list(islice(crops, context.batch_size)):
             originals_NHW3 = np.stack(originals)
-            recons_NHW3 = _reconstruct(context.pipeline, originals_NHW3)
+            recons_NHW3 = reconstruct(pipeline, originals_NHW3).recons_NHW3
             frechet.add(extractor(originals_NHW3), extractor(recons_NHW3))
             psnr.append(psnr_per_image(originals_NHW3, recons_NHW3))
             ssim.append(ssim_per_image(originals_NHW3, recons_NHW3))
@@ -72,8 +72,8 @@ class ImageNetReconstruction:
                     n=num,
                     note=note,
                 ),
-                _mean(f"psnr_imagenet[{crop},{tail}]", np.concatenate(psnr)),
-                _mean(f"ssim_imagenet[gauss11,{crop},{tail}]", np.concatenate(ssim)),
+                psnr_metric(f"psnr_imagenet[{crop},{tail}]", np.concatenate(psnr)),
+                mean_metric(f"ssim_imagenet[gauss11,{crop},{tail}]", np.concatenate(ssim)),
             ),
             caveats=_caveats(num, side),
         )
@@ -86,26 +86,6 @@ def _square_side(pipeline: InfinityPipeline) -> int:
             f"ImageNet's protocol takes square crops, but the model has the ratios {ratios} only"
         )
     return pipeline.resolution.image_size(1.0)[0]
-
-
-def _reconstruct(pipeline: InfinityPipeline, originals_NHW3: np.ndarray) -> np.ndarray:
-    images_B3HW = torch.from_numpy(originals_NHW3).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
-    codes = pipeline.tokenize(images_B3HW, pipeline.schedule(1.0))
-    return to_uint8(pipeline.decode(codes.features_BDHW))
-
-
-def _mean(metric_id: str, values: np.ndarray) -> MetricValue:
-    mean = bootstrap_mean(values)
-    identical = int((values >= PSNR_CAP).sum())
-    note = f"{identical} identical images count {PSNR_CAP:.0f}" if identical else ""
-    return MetricValue(
-        id=metric_id,
-        value=mean.value,
-        direction="higher",
-        n=len(values),
-        ci95=(mean.low, mean.high),
-        note=note,
-    )
 
 
 def _caveats(num: int, side: int) -> tuple[str, ...]:
