@@ -9,14 +9,11 @@ from evaluation.tasks.entry import TaskEntry
 __all__ = ["PROMPT_SETS", "TASKS"]
 
 _TARGET = "evaluation.geneval.task:GenEval"
-_PARTS = ("overall", "<task>", "images", "prompts")
 
 
 def _metrics(detector: str) -> tuple[str, ...]:
-    return tuple(
-        f"geneval[det={detector}-<hash>,clip=ViT-L-14-quickgelu,weights=<hash>,prompts=<P>,images=<N>]/{part}"
-        for part in _PARTS
-    )
+    knobs = f"det={detector}-<hash>,clip=ViT-L-14-quickgelu,weights=<hash>,prompts=<P>,images=<N>"
+    return (f"geneval[{knobs}]/{{overall,<task>,images,prompts}}",)
 
 
 TASKS: dict[str, TaskEntry] = {

@@ -7,6 +7,8 @@ import pytest
 
 from evaluation.geneval.detections import Detection
 from evaluation.geneval.detector_check import PHOTOGRAPHS, check_detector
+from evaluation.geneval.detectors import DETECTORS, build_detector
+from evaluation.weights import WeightFinder
 
 pytest.importorskip("skimage", reason="scikit-image is not installed")
 
@@ -37,3 +39,14 @@ def test_a_detector_that_does_not_is_refused(blind: Knowing) -> None:
         ValueError, match=r"does not see the person of astronaut\.png, the cat of chelsea\.png"
     ):
         check_detector(blind)
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("name", DETECTORS)
+def test_published_detectors_see_the_photographs(name: str) -> None:
+    weights = WeightFinder()
+    if weights.find(DETECTORS[name].weights) is None:
+        pytest.skip(f"no {DETECTORS[name].weights.file} under $INFINITY_WEIGHTS")
+    detector = build_detector(name, weights)
+    assert check_detector(detector) == ()
+    assert detector.is_official == (name == "mask2former")
