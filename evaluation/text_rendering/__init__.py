@@ -1,1 +1,1 @@
-"""Rendered text, read by OCR."""
+"""Text in drawn images, read by OCR."""

@@ -6,6 +6,28 @@ from evaluation.tasks.entry import TaskEntry
 
 __all__ = ["PROMPT_SETS", "TASKS"]
 
-TASKS: dict[str, TaskEntry] = {}
+_KINDS = ("cer", "wer", "exact")
 
-PROMPT_SETS: dict[str, str] = {}
+
+def _metrics(name: str) -> tuple[str, ...]:
+    return tuple(f"{name}_{kind}[rapidocr-<version>@736,prompts=<P>,images=<N>]" for kind in _KINDS)
+
+
+TASKS: dict[str, TaskEntry] = {
+    "text_rendering": TaskEntry(
+        summary="text in images as OCR reads it: character and word error rates, share without an error",
+        target="evaluation.text_rendering.task:TextRendering",
+        metrics=_metrics("ocr"),
+        direction="lower",
+    ),
+    "typeset_text": TaskEntry(
+        summary="the floor of text_rendering: what OCR gets wrong in typeset texts of the same prompts",
+        target="evaluation.text_rendering.task:TypesetText",
+        metrics=_metrics("typeset_ocr"),
+        direction="lower",
+    ),
+}
+
+PROMPT_SETS: dict[str, str] = {
+    "text_rendering": "evaluation.text_rendering.prompts:text_rendering_prompts",
+}
