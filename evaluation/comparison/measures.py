@@ -23,8 +23,7 @@ from evaluation.tasks.registry import TASKS
 __all__ = ["Columns", "Source", "columns_of", "paired_tallies"]
 
 _SCALES = (1.0, 100.0)
-_SAMPLES = "samples"  # ShapesEval's arm of the model's own images, which its ids don't name
-_ARMS = {"ground_truth", "reconstructions", "shuffled_prompts"}
+_SAMPLES = "samples"  # ShapesEval's arm of the model's own images; ids name the others last
 _NOT_MEASURED = ("index", "image", "seed", "number", "aspect_ratio")
 _NOT_GROUPED = ("prompt", "prompt_id", "rewritten", "file", "sha256", "reason")
 
@@ -38,7 +37,7 @@ class Columns(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Who judged: a task of the runner, or ShapesEval by itself on one of its arms."""
+    """Who judged: a task of the runner, or ShapesEval by itself; and on which of ShapesEval's arms."""
 
     prompt_set: str
     task: str
@@ -46,9 +45,9 @@ class Source(NamedTuple):
 
     def gives(self, metric_id: str) -> bool:
         """Whether it is known for metrics of this name."""
-        if self.arm:
-            arms = _words_of(metric_id) & _ARMS
-            return _name_of(metric_id) == self.task and arms == {self.arm} - {_SAMPLES}
+        last_knob = metric_id.partition("]")[0].rpartition(",")[2]
+        if self.arm and not last_knob.startswith("verifier=" if self.arm == _SAMPLES else self.arm):
+            return False
         return self.task not in TASKS or _name_of(metric_id) in map(_name_of, TASKS[self.task].metrics)
 
 
@@ -57,9 +56,9 @@ def columns_of(run: EvaluatedRun) -> dict[Source, Columns]:
     rows: dict[Source, list[dict[str, Any]]] = {}
     prompts: dict[Source, list[str]] = {}
     for row in run.rows:
-        arm = str(row.get("arm", "")).replace(" ", "_")
         about = {name: value for name, value in row.items() if name != "tasks"}
         for task, verdict in row.get("tasks", {"shapeseval": {}}).items():
+            arm = str(verdict.get("arm", row.get("arm", ""))).replace(" ", "_")
             source = Source(row.get("prompt_set", "prompts"), task, arm)
             rows.setdefault(source, []).append({**_flat(about), **_flat(verdict)})
             prompts.setdefault(source, []).append(prompt_text(row))

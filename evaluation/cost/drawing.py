@@ -64,11 +64,15 @@ class StagedDrawing:
 
     @property
     def knobs(self) -> str:
-        """For metric ids: what the numbers depend on beside the hardware."""
+        """For metric ids: what is drawn."""
         height, width = self.size
-        dtype = str(self.pipeline.dtype).removeprefix("torch.")
-        guided = "guided" if self.is_guided else "unguided"
-        return f"{height}x{width},batch={self.batch_size},{dtype},{guided}"
+        return f"{height}x{width},batch={self.batch_size}"
+
+    @property
+    def note(self) -> str:
+        """How the run draws it."""
+        guided = "with" if self.is_guided else "without"
+        return f"{str(self.pipeline.dtype).removeprefix('torch.')}, {guided} guidance"
 
     def encode(self, captions: Sequence[str]) -> tuple[TextStates, TextStates | None]:
         """Text states, and those of the negative prompt if there is one."""

@@ -39,11 +39,14 @@ class Flops:
             ),
             "decoder": vae_decoding_flops(pipeline.vae.config, schedule),
         }
-        height, width = drawing.size
-        guided = "guided" if drawing.is_guided else "unguided"
-        knobs = f"{height}x{width},{guided},text={num_text_tokens}"
         metrics = tuple(
-            MetricValue(id=f"gflops_per_image[{knobs}]/{stage}", value=count / _GIGA, direction="lower", n=1)
+            MetricValue(
+                id=f"gflops_per_image[{drawing.knobs}]/{stage}",
+                value=count / _GIGA,
+                direction="lower",
+                n=1,
+                note=f"{drawing.note}; a prompt of {num_text_tokens} tokens",
+            )
             for stage, count in {"total": sum(counted.values()), **counted}.items()
         )
         rows = tuple(

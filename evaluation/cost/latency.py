@@ -48,7 +48,7 @@ class Latency:
                 direction="lower",
                 n=self.rounds * self.batch_size,
                 ci95=(one.low, one.high),
-                note=f"median of {self.rounds} rounds after {_WARM_UP} of warm-up; no files are written",
+                note=f"{drawing.note}; median of {self.rounds} rounds after {_WARM_UP} of warm-up",
             )
             for stage, one in medians.items()
         )

@@ -45,6 +45,7 @@ class Memory:
                 value=num_bytes / _MIB,
                 direction="lower",
                 n=self.batch_size,
+                note=drawing.note,
             )
             for part, num_bytes in found.items()
         )

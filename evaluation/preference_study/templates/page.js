@@ -43,6 +43,7 @@ async function show() {
   element("skip").disabled = !pair;
   element("vote").hidden = !pair;
   element("done").hidden = Boolean(pair);
+  element("save").classList.toggle("primary", !pair);
   shownAt = 0;
   if (!pair) {
     element("thanks").focus();

@@ -149,7 +149,7 @@ def test_shapesevals_own_rows_are_paired_arm_by_arm(write_run: WriteRun, tmp_pat
             knob = "" if arm == "samples" else ",ground_truth"
             metrics.append(
                 {
-                    **{"id": f"shapeseval[basic{knob}]/id/colors", "value": num_right / 10},
+                    **{"id": f"shapeseval[basic,verifier=1{knob}]/id/colors", "value": num_right / 10},
                     **{"direction": "higher", "n": 10, "ci95": (0.0, 1.0), "note": ""},
                 }
             )
