@@ -61,7 +61,7 @@ def label_of(metric: MetricValue) -> str:
 def words(name: str) -> str:
     """``two_object`` -> ``two object``; ``scale_03`` -> ``scale 3``."""
     head, _, number = name.rpartition("_")
-    return f"{head} {int(number)}" if number.isdigit() else _WORDS.get(name, name.replace("_", " "))
+    return f"{head} {int(number)}" if head and number.isdigit() else _WORDS.get(name, name.replace("_", " "))
 
 
 def format_number(value: float) -> str:

@@ -40,7 +40,7 @@ class Published:
 _REWRITTEN, _TABLE_1 = "Infinity-2B, rewritten prompts, Table 1", "Infinity-2B, Table 1"
 _TABLE_2 = "Infinity-2B, Table 2"
 _GENEVAL = r"geneval\[det=mask2former-[^\]]*,prompts=553,[^\]]*\]"
-_DPG = r"dpg\[[^\]]*official[^\]]*\]"
+_DPG = r"dpg_bench\[vqa=mplug[^\]]*,mode=official,prompts=1065,[^\]]*\]"
 _RFID = rf"rfid_imagenet\[inception-{INCEPTION_SHA256},[^\]]*-%d,[^\]]*N=50000[^\]]*\]"
 
 PUBLISHED: tuple[Published, ...] = (
@@ -53,10 +53,7 @@ PUBLISHED: tuple[Published, ...] = (
             ("color_attr", 0.57, 100),
         )
     ),
-    *(
-        Published(metric=f"{_DPG}{part}", value=value, setting=_TABLE_1, num_images=1065)
-        for part, value in (("(/overall)?", 83.5), ("/global", 93.11), ("/relation", 90.76))
-    ),
+    Published(metric=_DPG, value=83.5, setting=_TABLE_1, num_images=1065),
     Published(metric=r"imagereward\[.*,prompts=imagereward\]", value=0.953, setting=_TABLE_2, num_images=100),
     Published(metric=r"hpsv2\.1\[.*,prompts=hpsv2\]", value=32.05, setting=_TABLE_2, num_images=3200),
     *(
@@ -90,5 +87,5 @@ def is_stand_in(metric: MetricValue) -> bool:
 
 
 def _fits(template: str, metric_id: str) -> bool:
-    """Whether an id is one of a template, where ``*`` and ``<word>`` stand for anything."""
-    return fnmatchcase(metric_id, re.sub(r"<\w+>", "*", template).replace("[", "[[]"))
+    """Whether an id is one of a template, where ``*``, ``<word>`` and ``{a,b}`` stand for anything."""
+    return fnmatchcase(metric_id, re.sub(r"\{.*?\}|<\w+>", "*", template).replace("[", "[[]"))

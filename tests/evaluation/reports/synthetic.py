@@ -15,7 +15,7 @@ from evaluation.results import MetricValue, Result, Table, write_samples
 
 __all__ = ["GENEVAL", "write_run", "write_sweep"]
 
-GENEVAL = "geneval[det=mask2former-01234567,clip=ViT-L-14-89abcdef,prompts=553,images=2212]"
+GENEVAL = "geneval[det=mask2former-01234567,clip=ViT-L-14-quickgelu,weights=89abcdef,prompts=553,images=2212]"
 _REASONS = (
     "expected dog>=1, found 0",
     "expected red dog>=1, found 0 red; and 1 blue",
@@ -116,6 +116,8 @@ def _metrics(rows: Sequence[dict[str, Any]], rng: np.random.Generator) -> tuple[
     metrics = []
     for name in ("overall", *_TAGS):
         own = [(one["correct"], prompt) for one, prompt in judged if name in ("overall", one["tag"])]
+        if not own:
+            continue
         value, low, high = clustered_share(*zip(*own, strict=True))
         metrics.append(
             MetricValue(id=f"{GENEVAL}/{name}", value=value, direction="higher", n=2212, ci95=(low, high))
@@ -133,7 +135,7 @@ def _metrics(rows: Sequence[dict[str, Any]], rng: np.random.Generator) -> tuple[
             ci95=(score - 0.02, score + 0.02),
         ),
         MetricValue(
-            id="frechet[effnet-lite0@128,N=24,ref=x]",
+            id="frechet[effnet-lite0@128,uint8,N=24,ref=x]",
             value=float(100 + 40 * rng.random()),
             direction="lower",
             n=len(rows),
