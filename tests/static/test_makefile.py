@@ -25,6 +25,7 @@ TARGETS = (
     "eval",
     "report",
     "bench",
+    "bench-data",
     "clean",
 )
 COMMANDS = {
