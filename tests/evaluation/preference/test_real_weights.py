@@ -49,8 +49,8 @@ def test_a_benchmark_prompt_has_the_tokens_of_the_official_tokenizer() -> None:
     prompt = image_reward_prompts(EvalContext(weights=WeightFinder()))[1]
     # fmt: off
     expected = [
-        101, 4078, 19425, 2686, 1010, 1018, 1010, 13323, 7231, 1010, 17950, 1010, 8680, 1010, 8687, 1010, 21014,
-        1010, 17743, 102,
+        101, 4078, 19425, 2686, 1010, 1018, 1010, 13323, 7231, 1010, 17950, 1010, 8680, 1010, 8687, 1010,
+        21014, 1010, 17743, 102,
     ]
     # fmt: on
     assert BertTokenizer(str(vocabulary))(prompt.text)["input_ids"] == expected
