@@ -141,9 +141,16 @@ def _columns(rows: Sequence[Mapping[str, Any]], prompts: Sequence[str]) -> Colum
         if all(isinstance(one, bool | int | float | None) for one in found):
             if name not in _NOT_MEASURED:
                 values[name] = np.array([math.nan if one is None else one for one in found], np.float64)
-        elif all(isinstance(one, str) for one in found) and name not in _NOT_GROUPED:
+        elif _are_groups(name, found):
             words[name] = np.array(found)
     return Columns(values, words, np.array(prompts))
+
+
+def _are_groups(name: str, found: Sequence[Any]) -> bool:
+    """Whether a column holds words that several rows share."""
+    if name in _NOT_GROUPED or not all(isinstance(one, str) for one in found):
+        return False
+    return 1 < len(set(found)) <= max(2, len(found) // 2)
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

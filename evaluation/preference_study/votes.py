@@ -86,19 +86,21 @@ def read_votes(files: Sequence[Path], keys: Sequence[Path]) -> list[Vote]:
 def _votes(path: Path, content: Mapping[str, Any], study: _Study) -> list[Vote]:
     found: dict[str, Vote] = {}
     for vote in content["votes"]:
-        pair = study.pairs.get(vote.get("pair"))
-        if pair is None or vote.get("vote") not in _SIDES or vote["pair"] in found:
+        known = isinstance(vote, dict) and vote.get("vote") in _SIDES
+        pair = study.pairs.get(str(vote.get("pair"))) if known else None
+        if pair is None or pair["id"] in found:
             raise ValueError(f"{path}: expected one vote of {', '.join(_SIDES)} on a pair, got {vote}")
         side = vote["vote"]
         is_first = side in ("left", "right") and pair[side]["name"] == study.names[0]
         outcome = {"tie": 0.5, "skip": None}.get(side, float(is_first))
-        found[vote["pair"]] = Vote(
+        seconds = vote.get("seconds")
+        found[pair["id"]] = Vote(
             *study.names,
             outcome=outcome,
-            item=f"{content['study']}/{vote['pair']}",
+            item=f"{content['study']}/{pair['id']}",
             prompt=pair["prompt"],
-            rater=content["rater"],
+            rater=str(content["rater"]),
             side=side,
-            seconds=float(vote.get("seconds", 0)),
+            seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
         )
     return list(found.values())

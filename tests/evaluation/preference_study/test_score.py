@@ -163,7 +163,7 @@ def test_votes_that_do_not_fit_are_refused(key, write_votes, runs, tmp_path) -> 
     refuse("is of the study other, the keys are of", _copy(ann, bad, study="other"), "--key", key)
     refuse(
         "expected one vote of left, right, tie, skip on a pair",
-        _copy(ann, bad, votes=[{"pair": "99"}]),
+        _copy(ann, bad, votes=[{"pair": ["99"], "vote": "tie"}]),
         "--key",
         key,
     )
