@@ -11,7 +11,7 @@ import numpy as np
 from evaluation.geneval.colors import ColorClassifier
 from evaluation.geneval.detections import Detection, Detector, mask_to_runs
 from evaluation.geneval.detector_check import check_detector
-from evaluation.geneval.detectors import build_detector
+from evaluation.geneval.detectors import build_detector, require_packages
 from evaluation.geneval.scoring import Detected, GenEvalRule, judge_objects
 from evaluation.geneval.summary import Outcome, geneval_metrics, geneval_table
 from evaluation.geneval.vocabulary import COLORS
@@ -34,6 +34,7 @@ class GenEval:
     prompt_set = "geneval"
 
     def __init__(self, *, detector: str = "mask2former") -> None:
+        require_packages(detector)
         self._detector = detector
 
     def score(self, samples: Sequence[EvalSample], context: EvalContext) -> TaskScore:

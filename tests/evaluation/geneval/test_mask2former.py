@@ -97,5 +97,3 @@ def test_a_folder_of_another_model_is_refused(tiny_net: Any, tmp_path: Path) -> 
 def test_missing_weights_are_one_sentence() -> None:
     with pytest.raises(ValueError, match=r"743b7d99\.pth \(sha256 743b7d99\) is needed"):
         build_detector("mask2former", WeightFinder())
-    with pytest.raises(ValueError, match="no detector is called 'yolo'"):
-        build_detector("yolo", WeightFinder())

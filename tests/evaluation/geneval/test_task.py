@@ -12,6 +12,7 @@ import pytest
 from evaluation.geneval.__main__ import main
 from evaluation.geneval.colors import ColorClassifier
 from evaluation.geneval.detections import Detection, runs_to_mask
+from evaluation.geneval.detectors import DETECTORS
 from evaluation.geneval.prompts import geneval_metadata
 from evaluation.geneval.task import judge_with
 from evaluation.image_folders import write_image
@@ -136,6 +137,15 @@ def test_verdicts_are_printed_in_the_official_format(
     assert [box[4] for box in details[line["include"][1]["class"]]] == [0.9, 0.5]
     with pytest.raises(SystemExit, match="has no verdicts of none"):
         main(["results", str(tmp_path), "--task", "none"])
+
+
+def test_a_missing_package_is_told_before_anything_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="no detector is called 'yolo'"):
+        build_task("geneval", detector="yolo")
+    incomplete = DETECTORS["maskrcnn-v2"]._replace(packages=("no_such_package",))
+    monkeypatch.setitem(DETECTORS, "maskrcnn-v2", incomplete)
+    with pytest.raises(ValueError, match="needs the packages no_such_package; install the extras"):
+        build_task("geneval-maskrcnn-v2")
 
 
 def test_tasks_are_registered_with_their_weights() -> None:
