@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,7 @@ def quantizer_work(
 def peak_bytes(work: Callable[[], Any]) -> int:
     """Most bytes that `work` holds at once beside its inputs, by the profiler's record of CPU allocations."""
     work()
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it complains of every machine without a GPU
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         work()
     with tempfile.TemporaryDirectory() as folder:
