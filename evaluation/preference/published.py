@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -16,6 +17,11 @@ __all__ = ["load_published", "read_published"]
 
 def read_published(path: Path, unused: Collection[str] = ()) -> dict[str, Tensor]:
     """The state dict in a file, or in its ``state_dict``, without keys that are not needed."""
+    if _is_program(path):
+        raise ValueError(
+            f"{path} is a TorchScript archive, as OpenAI publishes CLIP: a program, which is not run here; "
+            "get the same weights as safetensors from the Hugging Face hub"
+        )
     content = read_checkpoint(path)
     state = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if state is None or not all(isinstance(value, Tensor) for value in state.values()):
@@ -29,3 +35,10 @@ def load_published(net: nn.Module, state: Mapping[str, Tensor], path: Path) -> N
         raise ValueError(f"{path} is not the file that {type(net).__name__} needs: {problem}; get it again")
     with torch.no_grad():
         net.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
+
+
+def _is_program(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name for name in archive.namelist())

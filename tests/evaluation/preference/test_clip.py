@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,14 @@ def test_files_of_other_models_are_refused(tmp_path: Path) -> None:
         ValueError, match=r"other\.safetensors is not the file that CLIP needs: .*another shape"
     ):
         load_clip("tiny", tmp_path / "other.safetensors")
+
+
+def test_a_program_is_not_run(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "ViT-B-32.pt", "w") as archive:  # laid out as torch.jit.save does
+        archive.writestr("ViT-B-32/code/__torch__.py", "")
+        archive.writestr("ViT-B-32/data.pkl", "")
+    with pytest.raises(ValueError, match="is a TorchScript archive, as OpenAI publishes CLIP"):
+        load_clip("tiny", tmp_path / "ViT-B-32.pt")
 
 
 def test_a_text_that_repeats_is_encoded_once(caplog: pytest.LogCaptureFixture) -> None:
