@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from evaluation.features import FeatureExtractor
-from evaluation.metrics.bits import BitCounts
 from evaluation.progress import Report, silent
 from evaluation.reconstruction import ReconstructionScores, batches_by_size
 from evaluation.results import MetricValue
@@ -21,6 +20,7 @@ from evaluation.shapeseval.results import ShapesEvalResult
 from evaluation.shapeseval.runner import run_shapeseval, select_prompts
 from evaluation.shapeseval.world import Prompt, load_prompts
 from evaluation.shard_images import read_shard_images
+from evaluation.tokenizer.reconstruct import reconstruct, reconstruct_images
 from infinity.images import to_uint8
 from infinity.pipeline import InfinityPipeline
 from infinity.seeds import image_seed
@@ -111,10 +111,10 @@ class ModelRun:
             if self.ratio_of(originals[0]) is None:
                 num_left_out += len(originals)
                 continue
-            recons, bits = self._reconstruct(originals)
+            rebuilt = reconstruct(self.pipeline, originals)
             scores = by_size.setdefault(originals.shape[1:], ReconstructionScores(self.extractor, _NUM_SHOWN))
-            scores.add(originals, recons)
-            scores.add_bits([BitCounts.of(scale) for scale in bits])
+            scores.add(originals, rebuilt.recons_NHW3)
+            scores.add_bits(rebuilt.bit_counts)
             done += len(originals)
             progress("reconstruct", done, self.num_reconstructions)
         if not by_size:
@@ -129,31 +129,17 @@ class ModelRun:
     def _reconstruct_by_prompt(
         self, images_by_prompt: Mapping[str, Sequence[np.ndarray]], progress: Report
     ) -> dict[str, list[np.ndarray]]:
-        by_size: dict[tuple[int, ...], list[tuple[str, np.ndarray]]] = defaultdict(list)
-        for prompt_id, images in images_by_prompt.items():
-            for image in images:
-                by_size[image.shape].append((prompt_id, image))
+        jobs = [(prompt_id, image) for prompt_id, images in images_by_prompt.items() for image in images]
+        recons = reconstruct_images(
+            self.pipeline,
+            [image for _, image in jobs],
+            self.batch_size,
+            progress=lambda done: progress("reconstruct the ground truth", done, len(jobs)),
+        )
         rebuilt: dict[str, list[np.ndarray]] = {prompt_id: [] for prompt_id in images_by_prompt}
-        done, total = 0, sum(map(len, images_by_prompt.values()))
-        for group in by_size.values():
-            for start in range(0, len(group), self.batch_size):
-                batch = group[start : start + self.batch_size]
-                recons, _ = self._reconstruct(np.stack([image for _, image in batch]))
-                for (prompt_id, _), recon in zip(batch, recons, strict=True):
-                    rebuilt[prompt_id].append(recon)
-                done += len(batch)
-                progress("reconstruct the ground truth", done, total)
+        for (prompt_id, _), recon in zip(jobs, recons, strict=True):
+            rebuilt[prompt_id].append(recon)
         return rebuilt
-
-    def _reconstruct(self, originals_NHW3: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-        """A batch through the tokenizer and back (RGB uint8), and its bits per scale (bool (N, D, h, w))."""
-        schedule = self.pipeline.schedule(self.ratio_of(originals_NHW3[0]))
-        images_BHW3 = torch.from_numpy(originals_NHW3)
-        images_B3HW = images_BHW3.permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
-        codes = self.pipeline.tokenize(images_B3HW, schedule)
-        return to_uint8(self.pipeline.decode(codes.features_BDHW)), [
-            bits.cpu().numpy() for bits in codes.bits
-        ]
 
     def _sample(
         self, prompts: Sequence[Prompt], truth: Mapping[str, Sequence[np.ndarray]], progress: Report

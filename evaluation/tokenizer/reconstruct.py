@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
+from evaluation.metrics.bits import BitCounts
 from evaluation.reconstruction import batches_by_size, size_name
 from evaluation.stored_images import StoredImages
 from evaluation.tasks.api import EvalContext
@@ -37,6 +39,11 @@ class Reconstructed:
     recons_NHW3: np.ndarray  # likewise, rounded as for saving
     codes: MultiScaleCodes
     schedule: ScaleSchedule  # in tokens
+
+    @property
+    def bit_counts(self) -> list[BitCounts]:
+        """What there is of every scale's bits, coarse to fine."""
+        return [BitCounts.of(bits.cpu().numpy()) for bits in self.codes.bits]
 
     @property
     def size(self) -> str:
@@ -78,9 +85,16 @@ def reconstruct(pipeline: InfinityPipeline, originals_NHW3: np.ndarray) -> Recon
 
 
 def reconstruct_images(
-    pipeline: InfinityPipeline, images: Sequence[np.ndarray], batch_size: int
+    pipeline: InfinityPipeline,
+    images: Sequence[np.ndarray],
+    batch_size: int,
+    progress: Callable[[int], Any] | None = None,
 ) -> list[np.ndarray]:
-    """Images (RGB uint8) of any of the model's sizes through its tokenizer, in their order."""
+    """Images (RGB uint8) of any of the model's sizes through its tokenizer, in their order.
+
+    Args:
+        progress: called with the number of images done.
+    """
     by_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for number, image in enumerate(images):
         by_size[image.shape].append(number)
@@ -90,6 +104,8 @@ def reconstruct_images(
             batch = numbers[start : start + batch_size]
             recons = reconstruct(pipeline, np.stack([images[number] for number in batch])).recons_NHW3
             found.update(zip(batch, recons, strict=True))
+            if progress is not None:
+                progress(len(found))
     return [found[number] for number in range(len(images))]
 
 

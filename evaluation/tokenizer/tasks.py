@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 
 from evaluation.distribution.extractors import build_features
-from evaluation.metrics.bits import BitCounts
 from evaluation.metrics.frechet import RunningFrechet
 from evaluation.metrics.image_pairs import psnr_per_image
 from evaluation.reconstruction import ReconstructionScores, mean_metric, psnr_metric
@@ -31,7 +30,7 @@ class Reconstruction:
         by_size: dict[str, ReconstructionScores] = defaultdict(ReconstructionScores)
         for batch in reconstructions(context):
             by_size[batch.size].add(batch.originals_NHW3, batch.recons_NHW3)
-            by_size[batch.size].add_bits([BitCounts.of(bits.cpu().numpy()) for bits in batch.codes.bits])
+            by_size[batch.size].add_bits(batch.bit_counts)
         return TaskScore(
             metrics=tuple(metric for scores in by_size.values() for metric in scores.metrics()),
             tables={name: table for scores in by_size.values() for name, table in scores.tables().items()},

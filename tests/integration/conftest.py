@@ -11,6 +11,9 @@ from PIL import Image
 from datamodules.folder import folder_dataset
 from datamodules.packing import pack_dataset
 from datamodules.shapesworld import ShapesWorldConfig, shapesworld_dataset
+from lit_modules.demo import DemoOptions, run_demo
+
+DEMO_MINUTES = 10.0
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +33,14 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (pictures / f"{i:02}.txt").write_text(f"picture number {i}")
     pack_dataset(root / "emoji", folder_dataset(pictures, 0.3))
     return root
+
+
+@pytest.fixture(scope="session")
+def demo_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of `make demo` that ``--demo-run`` names; without it, one of minutes."""
+    run = request.config.getoption("--demo-run")
+    if run is None:
+        root = tmp_path_factory.mktemp("demo")
+        run = root / "run"
+        run_demo(DemoOptions(budget=DEMO_MINUTES, output=run, data=root / "data"))
+    return run

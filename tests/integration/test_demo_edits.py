@@ -29,11 +29,9 @@ from infinity.editing import (
 from infinity.inpainting import inpaint, outpaint, place_on_canvas
 from infinity.pipeline import InfinityPipeline
 from infinity.sampling.results import PipelineOutput
-from lit_modules.demo import DemoOptions, run_demo
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
-MINUTES = 10.0
 SHAPES = ("circle", "square", "triangle", "cross")
 OTHER = dict(zip(SHAPES, (*SHAPES[1:], SHAPES[0]), strict=True))
 PER_SHAPE = 6
@@ -78,13 +76,8 @@ def texts(prompts: Sequence[Prompt]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Demo:
-    run = request.config.getoption("--demo-run")
-    if run is None:
-        root = tmp_path_factory.mktemp("demo")
-        run = root / "run"
-        run_demo(DemoOptions(budget=MINUTES, output=run, data=root / "data"))
-    pipeline = InfinityPipeline.from_pretrained(run / "ar" / "export")
+def demo(demo_run: Path, datasets: Path) -> Demo:
+    pipeline = InfinityPipeline.from_pretrained(demo_run / "ar" / "export")
     prompts = [single(shape) for shape in SHAPES for _ in range(PER_SHAPE)]
     drawn = pipeline(texts(prompts), seeds=range(len(prompts)))
     demo = Demo(pipeline, ShapeDetector(World.load(datasets / "shapesworld_basic")), prompts, drawn)
