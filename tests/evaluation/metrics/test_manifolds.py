@@ -37,6 +37,16 @@ def test_points_on_a_line_are_worked_out_by_hand() -> None:
     np.testing.assert_array_equal(found.covered, [False, False, True])
 
 
+def test_borders_count_for_precision_and_recall_alone() -> None:
+    """References' balls have radius 1 and generated images' 2: 2 lies on that of 1, and 0 on that of 2."""
+    references = np.array([[0.0], [1.0], [19.0], [20.0]])
+    found = compare_manifolds(np.array([[2.0], [4.0]]), references, k=1, density_k=1)
+    np.testing.assert_array_equal(found.precise, [True, False])
+    np.testing.assert_array_equal(found.recalled, [True, True, False, False])
+    assert not found.density.any()
+    assert not found.covered.any()
+
+
 @pytest.mark.parametrize("block", [2**25, 200], ids=["at once", "in blocks"])
 def test_it_agrees_with_torch_fidelity(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifolds, "_BLOCK_VALUES", block)
