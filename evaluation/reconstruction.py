@@ -92,9 +92,10 @@ class ReconstructionScores:
         if self._ms_ssim:
             metrics.append(mean_metric(f"ms_ssim[gauss11,5 scales,{size}]", np.concatenate(self._ms_ssim)))
         if self._extractor is not None and num > 1:
+            name = "rfrechet" if self._extractor.is_stand_in else "rfid"
             metrics.append(
                 MetricValue(
-                    id=f"rfid[{self._extractor.id},{size},N={num}]",
+                    id=f"{name}[{self._extractor.id},{size},N={num}]",
                     value=self._frechet.distance(),
                     direction="lower",
                     n=num,

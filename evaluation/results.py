@@ -33,7 +33,7 @@ class MetricValue:
     """One number.
 
     Args:
-        id: name with every knob that changes the number, e.g. ``rfid[effnet-lite0@128,64px,N=1000]``.
+        id: name with every knob that changes the number, e.g. ``rfrechet[effnet-lite0@128,64px,N=1000]``.
         direction: which way is better; "none" for descriptions.
         n: images (or other items) behind it.
         ci95: interval, where one can be given.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from evaluation.features import INCEPTION_SHA256
 from evaluation.results import MetricValue
 from evaluation.shapeseval.results import VERIFIER_VERSION
 
@@ -13,6 +12,7 @@ __all__ = [
     "format_number",
     "format_value",
     "label_of",
+    "title_of",
     "words",
 ]
 
@@ -20,13 +20,42 @@ _MAX_HEADLINE = 16
 _LABELS = {
     "psnr": "Reconstruction PSNR (dB)",
     "ssim": "Reconstruction SSIM",
+    "ms_ssim": "Reconstruction MS-SSIM",
+    "lpips": "Reconstruction LPIPS",
+    "rfid": "Reconstruction rFID",
+    "rfrechet": "Reconstruction Fréchet distance, stand-in features",
+    "recoded_bit_accuracy": "Bits found again in reconstructions",
+    "recoded_token_accuracy": "Tokens found again in reconstructions",
+    "val_loss": "Validation loss (nats per bit)",
+    "bits_per_image": "Validation loss (bits per image)",
+    "val_bit_accuracy": "Bits predicted right",
     "bit_usage": "Bits in use",
     "bit_entropy": "Entropy of a bit",
+    "shapeseval": "ShapesEval",
+    "shapesworld": "ShapesWorld",
+    "geneval": "GenEval",
+    "fid": "FID",
+    "fid_inf": "FID of infinite images",
+    "kid": "KID",
+    "is": "Inception Score",
+    "cmmd": "CMMD",
+    "frechet": "Fréchet distance",
+    "frechet_inf": "Fréchet distance of infinite images",
+    "rfid_imagenet": "rFID on ImageNet",
+    "clipscore": "CLIPScore",
+    "imagereward": "ImageReward",
+    "hpsv2.1": "HPSv2.1",
+    "pickscore": "PickScore",
+    "vqascore": "VQAScore",
+    "dpg_bench": "DPG-Bench",
+    "soft_tifa": "Soft-TIFA",
 }
 _ARMS = {
     "ground_truth": "ShapesEval of the ground truth",
     "reconstructions": "ShapesEval of reconstructions (ceiling)",
     "shuffled_prompts": "ShapesEval against shuffled prompts (chance)",
+    "nearest_training_prompt": "ShapesEval of the nearest training pictures",
+    "random_colours": "ShapesEval of random colours",
 }
 _WORDS = {
     "color_attr": "color attribution",
@@ -40,6 +69,8 @@ _WORDS = {
     "pairs_L3": "both pairs new",
     "productivity": "larger counts",
     "aspect": "new aspect ratio",
+    "hard": "beyond training",
+    "template": "new wording",
 }
 
 
@@ -52,16 +83,20 @@ def label_of(metric: MetricValue) -> str:
         split, *group = tail.split("/")
         task = "" if group == ["overall"] else f"{words(group[-1])}, "
         return f"{arm}: {task}prompts {words(split)}"
-    if name == "rfid":
-        published = metric.id.startswith(f"rfid[inception-{INCEPTION_SHA256},")
-        return f"Reconstruction {'rFID' if published else 'Fréchet distance, stand-in features'}"
-    return _LABELS.get(name, words(name)) + (f", {words(tail)}" if tail else "")
+    return title_of(name) + (f", {words(tail)}" if tail else "")
+
+
+def title_of(name: str) -> str:
+    """What a metric, a task or a prompt set is called."""
+    return _LABELS.get(name, words(name))
 
 
 def words(name: str) -> str:
     """``two_object`` -> ``two object``; ``scale_03`` -> ``scale 3``."""
     head, _, number = name.rpartition("_")
-    return f"{head} {int(number)}" if head and number.isdigit() else _WORDS.get(name, name.replace("_", " "))
+    if head and number.isdigit():
+        return f"{head.replace('_', ' ')} {int(number)}"
+    return _WORDS.get(name, name.replace("_", " "))
 
 
 def format_number(value: float) -> str:
@@ -91,7 +126,7 @@ def default_headline(metrics: tuple[MetricValue, ...]) -> tuple[str, ...]:
     model = f"verifier={VERIFIER_VERSION}]"
     places = (f"{model}/id", f"{model}/ood", ",reconstructions]/id", ",shuffled_prompts]/id")
     overall = [m.id for place in places for m in metrics if m.id.endswith(f"{place}/overall")]
-    quality = [m.id for m in metrics if m.id.split("[")[0] in ("psnr", "ssim", "rfid")]
+    quality = [m.id for m in metrics if m.id.split("[")[0] in ("psnr", "ssim", "rfid", "rfrechet")]
     whole = [m.id for m in metrics if _is_whole(m.id) and not m.id.startswith("shapeseval[")]
     return tuple(dict.fromkeys([*overall, *quality, *whole]))[:_MAX_HEADLINE] or tuple(
         m.id for m in metrics[:6]

@@ -34,7 +34,7 @@ def test_ids_carry_size_extractor_and_number() -> None:
     assert [metric.id for metric in metrics] == [
         "psnr[24px]",
         "ssim[gauss11,24px]",
-        "rfid[random-conv-8,seed=0,24px,N=6]",
+        "rfrechet[random-conv-8,seed=0,24px,N=6]",
         "bit_usage[min=0.01,24px]/scale_01",
         "bit_entropy[24px]/scale_01",
         "bit_usage[min=0.01,24px]/scale_02",

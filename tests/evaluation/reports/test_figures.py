@@ -84,12 +84,9 @@ def test_the_headline_is_the_model_its_ceiling_chance_and_the_reconstruction(rep
     ("metric_id", "label"),
     [
         ("psnr[64px]", "Reconstruction PSNR (dB)"),
-        ("rfid[effnet-lite0@128,64px,N=9]", "Reconstruction Fréchet distance, stand-in features"),
+        ("rfrechet[effnet-lite0@128,64px,N=9]", "Reconstruction Fréchet distance, stand-in features"),
         ("rfid[inception-6726825d,tf1-bilinear-299,256px,N=9]", "Reconstruction rFID"),
-        (
-            "rfid[inception-00000000,tf1-bilinear-299,256px,N=9]",
-            "Reconstruction Fréchet distance, stand-in features",
-        ),
+        ("psnr[64px]/after_scale_03", "Reconstruction PSNR (dB), after scale 3"),
         ("bit_usage[min=0.01,64px]/scale_03", "Bits in use, scale 3"),
         ("shapeseval[basic,64px,verifier=1]/id/overall", "ShapesEval: prompts as in training"),
         (

@@ -98,7 +98,7 @@ def test_an_rfid_of_stand_in_features_is_a_caveat(report) -> None:
     result = replace(report.result, metrics=tuple(scores.metrics()))
     text = Page(render_html({"x": result}, ReportContent(title="x"))).text
     caveats = text[text.index("Caveats") : text.index("All numbers")]
-    assert "rfid[" in caveats
+    assert "rfrechet[" in caveats
     assert "not a published rFID" in caveats
 
 
