@@ -43,6 +43,7 @@ def metric_rows(results: Mapping[str, Result], metric_ids: Sequence[str] | None 
         found = [metrics.get(metric_id) for metrics in by_run]
         values = [metric.value for metric in found if metric]
         best = {"higher": max(values), "lower": min(values), "none": None}[one.direction]
+        best = best if len(set(values)) > 1 else None
         rows.append(
             MetricRow(
                 label=label_of(one),

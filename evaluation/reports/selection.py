@@ -10,7 +10,7 @@ from PIL import Image
 
 from evaluation.image_folders import read_image
 from evaluation.reports.content import Grid, Tile
-from evaluation.reports.labels import format_number, words
+from evaluation.reports.labels import format_number, title_of
 from evaluation.reports.runs import EvaluatedRun
 from evaluation.reports.verdicts import Verdict
 from evaluation.tasks.registry import TASKS
@@ -80,13 +80,13 @@ def _grids(prompt_set: str, task: str, groups: Sequence[Group], seed: int) -> li
         ),
         "the worst ones": (
             worst,
-            f"The {len(worst)} prompts with the lowest mean by {words(task)}, the worst image each.",
+            f"The {len(worst)} prompts with the lowest mean by {title_of(task)}, the worst image each.",
         ),
     }
     columns = num_runs if num_runs > 1 else 0
     return [
         Grid(
-            title=f"{words(prompt_set)}: {name}",
+            title=f"{title_of(prompt_set)}: {name}",
             note=note + (" A row shows one prompt in every run." if columns else ""),
             tiles=tuple(
                 _tile(folder, verdict, run.name if columns else "")
@@ -125,7 +125,7 @@ def _tile(folder: Path, verdict: Verdict, run: str) -> Tile:
         image=pixels,
         caption=verdict.prompt,
         correct=verdict.correct,
-        note=verdict.reason if is_judged else f"{words(verdict.task)} {format_number(verdict.score)}",
+        note=verdict.reason if is_judged else f"{title_of(verdict.task)} {format_number(verdict.score)}",
         run=run,
         boxes=verdict.boxes,
         size=size,

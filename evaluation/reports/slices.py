@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from evaluation.intervals import Estimate, bootstrap_mean, clustered_share
 from evaluation.reports.content import Failures
 from evaluation.reports.forest import Forest, Mark, Measured, draw_forest
-from evaluation.reports.labels import label_of, words
+from evaluation.reports.labels import label_of, title_of, words
 from evaluation.reports.paper import published
 from evaluation.reports.runs import EvaluatedRun
 from evaluation.reports.verdicts import Verdict
@@ -69,10 +69,10 @@ def _sliced(runs: Sequence[EvaluatedRun], task: str, way: str) -> list[Forest]:
             for number, found in enumerate(slices[name])
             if found
         ]
-        rows.append((words(name), measured, ()))
+        rows.append((name, measured, ()))
     note = "Mean over images; intervals allow for images of one prompt being alike."
     is_share = all(one.correct is not None for found in slices.values() for own in found for one in own)
-    return [draw_forest(f"{words(task)}, by {way}", rows, note=note, is_share=is_share)]
+    return [draw_forest(f"{title_of(task)}, by {way}", rows, note=note, is_share=is_share)]
 
 
 def _estimate(verdicts: Sequence[Verdict]) -> Estimate:
@@ -97,5 +97,5 @@ def failure_kinds(runs: Sequence[EvaluatedRun], *, without: Iterable[str] = ()) 
         rest = tuple(own.total() - sum(own[kind] for kind in kinds) for own in counts)
         shown = [(kind, tuple(own[kind] for own in counts)) for kind in kinds]
         shown += [("of other kinds", rest)] if any(rest) else []
-        found.append(Failures(title=words(task), kinds=tuple(shown), num_images=tuple(map(len, judged))))
+        found.append(Failures(title=title_of(task), kinds=tuple(shown), num_images=tuple(map(len, judged))))
     return tuple(found)

@@ -50,7 +50,7 @@ def sweep_command(
         raise ValueError("a sweep needs at least two settings, got one; use `python -m evaluation run`")
     folders = []
     for one, other in settings:
-        folders.append(output / f"guidance-{_word(one)}_temperature-{_word(other)}")
+        folders.append(output / f"g{_word(one)}-t{_word(other)}")
         own = {"output": folders[-1], "guidance": one, "temperature": other, "title": ""}
         said = run_command(**options | own)
     if not Ranks.from_environment().is_first:
@@ -59,4 +59,4 @@ def sweep_command(
 
 
 def _word(setting: Setting) -> str:
-    return "-".join(f"{one:g}" for one in (setting if isinstance(setting, tuple) else (setting,)))
+    return ",".join(f"{one:g}" for one in (setting if isinstance(setting, tuple) else (setting,)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evaluation.reports.content import Box
+from evaluation.reports.labels import words
 from evaluation.shapeseval.results import LENIENT
 
 __all__ = ["Verdict", "read_verdicts"]
@@ -85,12 +86,13 @@ def _of_row(row: Mapping[str, Any]) -> Iterator[Verdict]:
 
 
 def _groups(fields: Mapping[str, Any]) -> dict[str, str]:
-    split = f" ({fields['split']})" if fields.get("split") else ""
     groups = {}
     for name, what in _GROUPS.items():
         value = fields.get(name)
         if value not in (None, ""):
-            groups[what] = f"{value:.3g}" if isinstance(value, float) else f"{value}{split}"
+            groups[what] = f"{value:.3g}" if isinstance(value, float) else words(str(value))
+    if "kind of prompt" in groups and fields.get("split"):
+        groups["kind of prompt"] += f", {words(fields['split'])}"
     return groups
 
 

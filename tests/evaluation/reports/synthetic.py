@@ -74,7 +74,10 @@ def write_run(
             "failed_images": 0,
             "transformer": {"extra": {"step": 1200}},
         },
-        tables={"Wall time": Table(columns=("stage", "seconds"), rows=(("draw & score", 1.25),))},
+        tables={
+            "Wall time": Table(columns=("stage", "seconds"), rows=(("draw & score", 1.25),)),
+            "numbers" * 12: Table(columns=("a",), rows=((1,), (None,))),
+        },
     ).save(folder)
     write_samples(folder, rows)
     return folder

@@ -36,12 +36,12 @@ def page(sweep: list[Path]) -> Page:
         "Across runs",
         "Guidance and temperature",
         "What one costs the other",
-        "geneval: the first ones",
+        "GenEval: the first ones",
         "drawn with seed 7",
-        "geneval: the worst ones",
+        "GenEval: the worst ones",
         "A row shows one prompt in every run.",
-        "geneval, by kind of prompt",
-        "geneval, by aspect ratio",
+        "GenEval, by kind of prompt",
+        "GenEval, by aspect ratio",
         "clipscore-embedded, by kind of prompt",
         "wrong position",
         "Task fid was left out: weights are needed <b>here</b>.",
@@ -77,7 +77,7 @@ def test_the_paper_stands_beside_the_same_metric_only(page: Page) -> None:
 def test_one_run_shows_its_own_images_and_slices(sweep: list[Path], tmp_path: Path) -> None:
     main(["report", str(sweep[0]), "--output", str(tmp_path / "page"), "--title", "One"])
     text = (tmp_path / "page" / "report.html").read_text()
-    assert "geneval: random ones" in text
+    assert "GenEval: random ones" in text
     assert "Across runs" not in text
     assert (tmp_path / "page" / "result.json").is_file()
     markdown = (tmp_path / "page" / "report.md").read_text()

@@ -15,7 +15,7 @@ def run(tmp_path_factory: pytest.TempPathFactory):
 
 def test_slices_are_means_with_intervals_by_prompt(run) -> None:
     forests = {forest.title: forest for forest in forests_of_slices([run])}
-    rows = {row.label: row.bars[0] for row in forests["geneval, by kind of prompt"].rows}
+    rows = {row.label: row.bars[0] for row in forests["GenEval, by kind of prompt"].rows}
     judged = [one for _, one in run.verdicts if one.task == "geneval"]
     own = [one for one in judged if one.groups["kind of prompt"] == "counting"]
     share = clustered_share([bool(one.correct) for one in own], [one.prompt for one in own])
@@ -24,12 +24,12 @@ def test_slices_are_means_with_intervals_by_prompt(run) -> None:
         (100 * share.value, 100 * share.low, 100 * (share.high - share.low))
     )
     assert bar.count == f"{len(own)} images"
-    assert [row.label for row in forests["geneval, by aspect ratio"].rows] == ["0.5", "1"]
+    assert [row.label for row in forests["GenEval, by aspect ratio"].rows] == ["0.5", "1"]
 
 
 def test_slices_that_are_shown_elsewhere_are_left_out(run) -> None:
     titles = [forest.title for forest in forests_of_slices([run], without=[("geneval", "aspect ratio")])]
-    assert "geneval, by aspect ratio" not in titles
+    assert "GenEval, by aspect ratio" not in titles
     assert "clipscore-embedded, by aspect ratio" in titles
 
 

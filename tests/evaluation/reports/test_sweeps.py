@@ -63,7 +63,7 @@ def test_the_front_holds_what_nothing_beats() -> None:
 
 def test_the_trade_off_is_of_metrics_with_opposite_directions(runs) -> None:
     chart = trade_off(runs, [f"{GENEVAL}/overall", f"{GENEVAL}/counting", FRECHET])
-    assert "frechet over geneval, overall" in chart
+    assert "Fréchet distance over GenEval, overall" in chart
     assert chart.count("<circle") == 4
     assert trade_off(runs, [FRECHET]) == ""
 

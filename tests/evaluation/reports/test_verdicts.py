@@ -36,7 +36,8 @@ def test_of_shapeseval_only_the_models_own_images_count(report) -> None:
     verdicts = read_verdicts(rows)
     assert len(verdicts) == len(report.content.shapeseval["samples"].images)
     assert {one.task for one in verdicts} == {"shapeseval"}
-    assert {"single_object (id)", "color_attr (ood)"} <= {one.groups["kind of prompt"] for one in verdicts}
+    kinds = {one.groups["kind of prompt"] for one in verdicts}
+    assert {"single object, as in training", "color attribution, held out"} <= kinds
 
 
 def test_rows_without_a_verdict_are_passed_over() -> None:

@@ -22,12 +22,12 @@ def test_a_sweep_runs_every_setting_and_reports_all_of_them(model, tmp_path, cap
         for path in tmp_path.glob("*/result.json")
     }
     assert {name: (one["guidance"], one["temperature"]) for name, one in settings.items()} == {
-        "guidance-1_temperature-0.5": (1, 0.5),
-        "guidance-3_temperature-0.5": (3, 0.5),
+        "g1-t0.5": (1, 0.5),
+        "g3-t0.5": (3, 0.5),
     }
     text = page.read_text()
     assert "Guidance and temperature" in text
-    assert "guidance-3_temperature-0.5" in text
+    assert "g3-t0.5" in text
 
 
 def test_one_setting_is_no_sweep(model, tmp_path) -> None:
