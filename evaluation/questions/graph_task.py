@@ -81,7 +81,10 @@ class GraphTask:
         return TaskScore(
             metrics=tuple(metrics),
             rows=tuple(_row(image) for image in images),
-            tables={f"{self._benchmark} by category": _categories(images, self._benchmark, failed)},
+            tables={
+                f"{self._benchmark} by category": _categories(images, self._benchmark, failed),
+                **({"dsg by source": _by_source(fixed, official)} if self._benchmark == "dsg" else {}),
+            },
             caveats=tuple(_caveats(images, self._benchmark, failed)),
         )
 
@@ -178,6 +181,19 @@ def _categories(images: Sequence[AnsweredImage], benchmark: Benchmark, failed: S
         rows.append((name, 100 * share.value, 100 * share.low, 100 * share.high, by_script, len(outcomes)))
     columns = ("category", "fixed", "95% from", "to", "official (last images)", "answers")
     return Table(columns=columns, rows=tuple(rows))
+
+
+def _by_source(fixed: Mapping[str, float], official: Mapping[str, float]) -> Table:
+    """The ten data sets that DSG-1k's prompts are taken from, which its ids begin with."""
+    sources: dict[str, list[str]] = defaultdict(list)
+    for name in fixed:
+        sources[name.rpartition("_")[0] or name].append(name)
+    rows = []
+    for source, names in sorted(sources.items()):
+        passed = [official[name] for name in names if name in official]
+        by_script = 100 * float(np.mean(passed)) if passed else None
+        rows.append((source, 100 * float(np.mean([fixed[name] for name in names])), by_script, len(names)))
+    return Table(columns=("source", "fixed", "official", "prompts"), rows=tuple(rows))
 
 
 def _levels(question: Question) -> tuple[str, ...]:

@@ -18,11 +18,12 @@ __all__ = ["TextScore", "normalised", "score_text"]
 
 
 class TextScore(NamedTuple):
-    """Errors: what is substituted, left out or added.
+    """Errors in [0, 1].
 
     Args:
-        cer: per character of the text, in [0, 1].
-        wer: of words, per word of the text, spaces put where it is least.
+        cer: characters that are substituted, left out or added, per character of the text.
+        wer: share of the text's words with an error, spaces put where it is least; what is added counts
+            against a word beside it.
         read: the lines that count.
     """
 
@@ -70,12 +71,12 @@ def _distance(one: str, other: str) -> int:
 
 
 def _word_errors(letters: str, words: Sequence[str]) -> int:
-    """The least number of errors, over all ways to divide letters into words."""
-    errors = [0] + [1] * len(letters)  # by letters used: before the first word, they are one that was added
+    """The least number of words with an error, over all ways to divide letters among them."""
+    errors = [0] + [len(words)] * len(letters)  # by the number of letters used
     for word in words:
         after = [least + 1 for least in accumulate(errors, min)]  # any letters in its place, or none
         for end in range(len(word), len(letters) + 1):
             if letters[:end].endswith(word):
                 after[end] = min(after[end], errors[end - len(word)])
-        errors = [min(one, least + 1) for one, least in zip(after, accumulate(after, min), strict=True)]
+        errors = after
     return errors[-1]

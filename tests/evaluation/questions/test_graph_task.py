@@ -109,7 +109,7 @@ def test_prompts_are_the_published_texts_with_four_images(tmp_path: Path) -> Non
 
 def test_dsgs_script_looks_no_further_than_parents(tmp_path: Path) -> None:
     path = tmp_path / "dsg.csv"
-    path.write_text(HEADER + RING)
+    path.write_text(HEADER + RING.replace("ring,a big", "whoops_7,a big"))
     (prompt,) = build_prompts("dsg", EvalContext(weights=WeightFinder({"dsg": path})))
     assert (prompt.text, prompt.num_images) == ("a big ring", 1)
     samples = draw(tmp_path, [prompt])
@@ -118,3 +118,4 @@ def test_dsgs_script_looks_no_further_than_parents(tmp_path: Path) -> None:
     score = GraphTask(benchmark="dsg").score(samples, context_of(tmp_path, answers))
     assert [metric.value for metric in score.metrics] == [25, 50]
     assert score.caveats == ()
+    assert score.tables["dsg by source"].rows == (("whoops", 25, 50, 1),)

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from itertools import product
+
+import numpy as np
 import pytest
+from torchmetrics.functional.text import word_error_rate
 
 from evaluation.text_rendering.scoring import normalised, score_text
 
@@ -32,6 +36,20 @@ def test_errors_of_known_typos(read: str, characters: int, words: int) -> None:
     assert score.cer == pytest.approx(characters / 11)
     assert score.wer == words / 2
     assert score.exact == (characters == 0)
+
+
+def test_word_errors_are_the_least_over_all_spaces() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        text = " ".join("".join(rng.choice(["a", "b"], size=rng.integers(1, 4))) for _ in range(3))
+        read = "".join(rng.choice(["a", "b"], size=7))
+        spaced = [
+            "".join(letter + gap for letter, gap in zip(read, (*gaps, ""), strict=True))
+            for gaps in product(("", " "), repeat=len(read) - 1)
+        ]
+        least = min(float(word_error_rate([one], [text])) for one in spaced)
+        score = score_text(text, [read])
+        assert score.wer == (pytest.approx(least) if score.read else 1), (text, read)
 
 
 def test_other_text_in_the_image_does_not_count() -> None:
