@@ -153,17 +153,20 @@ def test_shapesevals_own_rows_are_paired_arm_by_arm(write_run: WriteRun, tmp_pat
                     **{"direction": "higher", "n": 10, "ci95": (0.0, 1.0), "note": ""},
                 }
             )
-        metrics.append({**metrics[-1], "id": "bit_usage[64px]", "value": 1.0})
+        # two without rows, whose values happen to be those of arms that have some
+        shuffled = "shapeseval[basic,verifier=1,shuffled_prompts]/id/colors"
+        metrics.append({**metrics[0], "id": shuffled})
+        metrics.append({**metrics[0], "id": "bit_usage[64px]"})
         Result.from_dict({**Result.load(path).to_dict(), "metrics": metrics}).save(path)
         write_samples(path, rows)
         paths.append(path)
-    samples, truth, bits = compare_runs(*paths).metrics
+    samples, truth, shuffled, bits = compare_runs(*paths).metrics
     assert (samples.test, samples.num_prompts, samples.difference) == (
         "paired prompts",
         10,
         pytest.approx(0.1),
     )
-    assert truth.test == bits.test == "intervals"
+    assert truth.test == shuffled.test == bits.test == "intervals"
 
 
 def test_too_few_resamples_and_folders_without_results_are_refused(
