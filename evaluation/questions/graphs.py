@@ -66,27 +66,30 @@ class Graph:
 
 
 def read_graphs(path: Path) -> list[Graph]:
-    """The graphs of a CSV file with the columns of DPG-Bench and DSG, in the order of their first rows."""
+    """The graphs of a CSV file with the columns of DPG-Bench and DSG, in the order of their first rows.
+
+    Of rows with the same number in a graph the last one counts, as for the published scripts.
+    """
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         if lost := sorted(set(_COLUMNS) - set(reader.fieldnames or ())):
             raise ValueError(f"{path} lacks the columns {', '.join(lost)}; get the published file again")
-        graphs: dict[str, tuple[str, list[Question]]] = {}
+        graphs: dict[str, tuple[str, dict[int, Question]]] = {}
         for number, row in enumerate(reader):
-            text, questions = graphs.setdefault(row["item_id"], (row["text"], []))
+            _, questions = graphs.setdefault(row["item_id"], (row["text"], {}))
             try:
-                questions.append(_question(row, is_first=number == 0))
+                question = _question(row, is_first=number == 0)
             except (TypeError, ValueError) as error:
                 raise ValueError(
                     f"row {number + 1} of {path} can't be read ({error}); get it again"
                 ) from error
-            if len({one.id for one in questions}) < len(questions):
-                raise ValueError(
-                    f"{path} has question {questions[-1].id} of {row['item_id']} twice; get it again"
-                )
+            questions[question.id] = question
     if not graphs:
         raise ValueError(f"{path} has no questions; get the published file again")
-    return [Graph(id=name, prompt=text, questions=tuple(rows)) for name, (text, rows) in graphs.items()]
+    return [
+        Graph(id=name, prompt=text, questions=tuple(questions.values()))
+        for name, (text, questions) in graphs.items()
+    ]
 
 
 def _question(row: Mapping[str, str], *, is_first: bool) -> Question:

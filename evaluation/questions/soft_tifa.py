@@ -29,7 +29,10 @@ def answer_forms(question: str, answer: str) -> tuple[str, ...]:
 
 
 class SoftTIFA:
-    """Arithmetic and geometric means of an image's probabilities, x 100: AM for atoms, GM for prompts."""
+    """Arithmetic and geometric means of an image's probabilities, x 100: AM for atoms, GM for prompts.
+
+    Models that follow instructions are asked in GenEval 2's words, which tell them to use one.
+    """
 
     prompt_set: str | None = "geneval2"
 

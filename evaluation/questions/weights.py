@@ -8,10 +8,9 @@ __all__ = ["DPG_BENCH", "DSG", "GENEVAL2", "NOUN_PHRASES", "VQA_MODEL"]
 
 VQA_MODEL = WeightFile(
     name="vqa",
-    file="vqa",
-    source="the Hugging Face hub, any model that answers questions about images (the directory, e.g. of "
-    "Qwen/Qwen3-VL-8B-Instruct or Salesforce/blip-vqa-capfilt-large), or name a file FILE.jsonl of answers "
-    "recorded elsewhere",
+    file="vqa-model",
+    source="the Hugging Face hub (the directory of any model that answers questions about images, e.g. "
+    "Qwen/Qwen3-VL-8B-Instruct or Salesforce/blip-vqa-capfilt-large; or ANSWERS.jsonl, recorded elsewhere)",
 )
 DPG_BENCH = WeightFile(
     name="dpg-bench",

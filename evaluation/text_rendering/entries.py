@@ -6,7 +6,7 @@ from evaluation.tasks.entry import TaskEntry
 
 __all__ = ["PROMPT_SETS", "TASKS"]
 
-_KINDS = ("cer", "wer", "exact")
+_KINDS = ("cer", "wer")
 
 
 def _metrics(name: str) -> tuple[str, ...]:
@@ -15,7 +15,7 @@ def _metrics(name: str) -> tuple[str, ...]:
 
 TASKS: dict[str, TaskEntry] = {
     "text_rendering": TaskEntry(
-        summary="text in images as OCR reads it: character and word error rates, share without an error",
+        summary="text in images as OCR reads it: error rates of characters and words (and ocr_exact)",
         target="evaluation.text_rendering.task:TextRendering",
         metrics=_metrics("ocr"),
         direction="lower",

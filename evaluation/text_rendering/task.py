@@ -38,7 +38,7 @@ class TextRendering:
                 "prompt_id": sample.prompt.id,
                 "index": sample.index,
                 "correct": score.exact,
-                "cer": score.cer,
+                "score": score.cer,
                 "wer": score.wer,
                 "reason": ""
                 if score.exact

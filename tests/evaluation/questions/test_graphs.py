@@ -95,6 +95,16 @@ def test_one_dependency_that_cant_be_read_frees_a_prompt_in_dsgs_script_alone() 
     assert count_answers(graph, truths) == {1: False, 2: False, 3: False}
 
 
+def test_of_rows_with_the_same_number_the_last_counts(tmp_path: Path) -> None:
+    path = tmp_path / "graphs.csv"
+    rows = [
+        f"a,t,k,{number},0,c,d,entity (x),{text}?\n" for number, text in ((1, "One"), (2, "Two"), (1, "New"))
+    ]
+    path.write_text(HEADER + "".join(rows))
+    (graph,) = read_graphs(path)
+    assert [(one.id, one.text) for one in graph.questions] == [(1, "New?"), (2, "Two?")]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -102,7 +112,6 @@ def test_one_dependency_that_cant_be_read_frees_a_prompt_in_dsgs_script_alone() 
         (HEADER, "has no questions"),
         (HEADER + "a,t,k,one,0,c,d,entity (x),Is it?\n", "row 1 of .* can't be read"),
         (HEADER + "a,t,k,1\n", "row 1 of .* can't be read"),
-        (HEADER + 2 * "a,t,k,1,0,c,d,entity (x),Is it?\n", "question 1 of a twice"),
     ],
 )
 def test_a_file_that_is_none_is_refused(tmp_path: Path, content: str, message: str) -> None:

@@ -45,7 +45,7 @@ def test_errors_of_typeset_typos_are_found(tmp_path: Path) -> None:
         ("text-2", False),
         ("text-3", False),
     ]
-    assert [row["cer"] for row in score.rows] == pytest.approx([0, 1 / 11, 1, 1 / 26])
+    assert [row["score"] for row in score.rows] == pytest.approx([0, 1 / 11, 1, 1 / 26])
     assert [row["wer"] for row in score.rows] == [0, 1 / 2, 1, 1 / 4]
     assert [row["reason"] for row in score.rows[:3]] == ["", "read: Silver Rover", "nothing like it read"]
     cer, wer, exact = score.metrics
