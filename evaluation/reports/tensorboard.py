@@ -27,7 +27,7 @@ def write_tensorboard(folder: Path, results: Mapping[str, Result], content: Repo
 
     for number, (name, result) in enumerate(results.items()):
         step = training_step(result.config)
-        with SummaryWriter(folder / name) as writer:
+        with SummaryWriter(folder / _folder_of(name)) as writer:
             margins = {}
             for metric in result.metrics:
                 tag = tag_of(metric.id)
@@ -50,6 +50,11 @@ def write_tensorboard(folder: Path, results: Mapping[str, Result], content: Repo
 def tag_of(name: str) -> str:
     """A name that TensorBoard takes as it is."""
     return re.sub(r"[^-/\w.]+", "_", name).strip("_")
+
+
+def _folder_of(run: str) -> str:
+    """A path that stays below its parent, whatever a result says its name is."""
+    return "/".join(part for part in tag_of(run).split("/") if part.strip(".")) or "run"
 
 
 def training_step(config: Mapping[str, Any]) -> int:

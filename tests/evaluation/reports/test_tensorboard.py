@@ -28,3 +28,13 @@ def test_summaries_hold_values_intervals_pictures_and_text(tmp_path: Path) -> No
 
 def test_tags_are_what_tensorboard_takes() -> None:
     assert tag_of("fid[inception-1,N=5]/id/overall") == "fid_inception-1_N_5_/id/overall"
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/outside", ".."])
+def test_event_files_stay_in_their_folder(name: str, tmp_path: Path) -> None:
+    (run,) = load_runs([write_run(tmp_path / "run", num_prompts=1, size=4)])
+    before = set(tmp_path.rglob("*"))
+    write_tensorboard(tmp_path / "logs" / "tb", {name: run.result}, content_of([run]))
+    new = set(tmp_path.rglob("*tfevents*")) - before
+    assert len(new) == 1
+    assert new.pop().is_relative_to(tmp_path / "logs" / "tb")
