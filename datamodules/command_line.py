@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jsonargparse import ArgumentParser
+from jsonargparse.typing import PositiveInt
 
 __all__ = ["command_parser", "told_result"]
 
@@ -21,7 +22,7 @@ def command_parser(command: str, description: str, example: str) -> ArgumentPars
         description=description,
         epilog=f"example: python -m datamodules {example}",
     )
-    parser.add_argument("--num_workers", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--num_workers", type=PositiveInt, default=os.cpu_count() or 1, help="processes")
     return parser
 
 

@@ -40,13 +40,22 @@ class BrokenSampleError(ValueError):
 def image_size(file: IO[bytes]) -> tuple[int, int]:
     """Width and height, as shown (EXIF orientation applied), from an image's header."""
     try:
-        with Image.open(file, formats=_FORMATS) as image:
+        with _opened(file) as image:
             width, height = image.size
             # without EXIF in its header, a PNG would be decoded to look behind its pixels
             turned = (image.format != "PNG" or "exif" in image.info) and _is_turned(image)
+    except BrokenSampleError:
+        raise
     except Exception as error:  # Pillow's readers raise nearly anything on damaged bytes
         raise BrokenSampleError(f"unreadable image header ({type(error).__name__})") from error
     return (height, width) if turned else (width, height)
+
+
+def _opened(file: IO[bytes]) -> Image.Image:
+    try:
+        return Image.open(file, formats=_FORMATS)
+    except Image.DecompressionBombError as error:  # whatever `max_pixels` is
+        raise BrokenSampleError(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels") from error
 
 
 def decode_rgb(data: bytes, max_pixels: int) -> Image.Image:
@@ -68,7 +77,7 @@ def _decoded(
 ) -> tuple[Image.Image, tuple[float, float]]:
     """An image, large enough to cover a height and width, and its size before it was rounded up."""
     try:
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        image = _opened(io.BytesIO(data))
         if image.width * image.height > max_pixels:
             raise BrokenSampleError(f"{image.width}x{image.height} is more than max_pixels = {max_pixels}")
         size = _decode_smaller(image, *cover) if cover and image.format in ("JPEG", "MPO") else None

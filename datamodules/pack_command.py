@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
+from jsonargparse.typing import ClosedUnitInterval
 
 from datamodules.columns import ColumnsAsked
 from datamodules.command_line import command_parser, told_result
@@ -44,7 +45,9 @@ def parser() -> ArgumentParser:
     made.add_argument(
         "--val_fraction", type=float | None, help=f"share of held-out images (default: {VAL_FRACTION})"
     )
-    made.add_argument("--max_left_out", type=float, default=0.1, help="share that may be unusable")
+    made.add_argument(
+        "--max_left_out", type=ClosedUnitInterval, default=0.1, help="share that may be unusable"
+    )
     made.add_argument("--samples_per_shard", type=int | None, help="default: 2000")
     made.add_argument("--max_side", type=int | None, help="make larger images smaller, to this longer side")
     made.add_argument("--images", type=str | None, help="folder of a table's images (default: the table's)")

@@ -130,9 +130,14 @@ def _started(root: Path, manifest: Path, description: dict[str, Any], fingerprin
         if root.exists() and any(root.iterdir()):
             raise ValueError(f"{root} is not empty and holds no data set of ours; choose another directory")
         return {}
-    found = json.loads(manifest.read_text())
+    try:
+        found = dict(json.loads(manifest.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{manifest} is damaged ({error}); choose another directory") from error
     if found.get("fingerprint") != fingerprint:
         changed = sorted(key for key in description if found.get(key) != description[key])
+        if changed == ["shards"] and not any(root.glob("*/index.json")):
+            return {}  # foreign shards were fetched again before any was taken up: their scans stay of use
         listed = ", ".join(f"{key}: {found.get(key)} there, {description[key]} asked for" for key in changed)
         raise ValueError(
             f"{root} holds another data set ({listed}); choose another directory or remove that one yourself"

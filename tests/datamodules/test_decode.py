@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -133,6 +134,14 @@ def test_large_images_are_refused_by_their_header() -> None:
     data = encode(Image.fromarray(RGB), "PNG")
     with pytest.raises(BrokenSampleError, match="20x12 is more than max_pixels = 239"):
         decode_rgb(data[:60], 239)  # no pixel of it is there
+
+
+def test_images_beyond_pillows_own_limit_are_refused_with_their_cause() -> None:
+    data = bytearray(encode(Image.fromarray(RGB), "BMP"))
+    data[18:26] = struct.pack("<ii", 30000, 6000)  # what its header says of width and height
+    for read in (lambda: image_size(io.BytesIO(data)), lambda: decode_rgb(data, 2**40)):
+        with pytest.raises(BrokenSampleError, match=r"^more than \d+ pixels$"):
+            read()
 
 
 @pytest.mark.parametrize("data", [b"", b"nothing", EPS])

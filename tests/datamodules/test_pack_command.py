@@ -160,6 +160,30 @@ def test_shards_are_indexed_where_they_lie(
     assert list((tmp_path / "parts").rglob("*.tar")) == []
 
 
+def test_shards_that_stopped_the_command_can_be_fetched_again(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = (shards / "00001.tar").read_bytes()
+    (shards / "00001.tar").write_bytes(whole[:2000])
+    arguments = [shards, tmp_path / "out", "--val_fraction=0", ONE]
+    assert "00001.tar is no complete tar file" in error(arguments, capsys)
+    (shards / "00001.tar").write_bytes(whole)
+    assert len(list((tmp_path / "out").rglob("*.npz"))) == 1  # the other one isn't scanned again
+    assert main(["pack", *map(str, arguments)]) == 0
+    assert "train: 16 samples" in capsys.readouterr().out
+    (shards / "00001.tar").write_bytes(whole + bytes(512))
+    assert "out holds another data set (shards: " in error(arguments, capsys)
+
+
+@pytest.mark.parametrize("option", ["--max_left_out=7", "--num_workers=0"])
+def test_numbers_out_of_range_are_refused(
+    option: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["pack", str(photos), str(tmp_path / "out"), option])
+    assert f'"{option.lstrip("-").partition("=")[0]}"' in capsys.readouterr().err
+
+
 def test_a_subfolder_of_shards_is_a_split(shards: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for split in ("train", "test"):

@@ -109,6 +109,13 @@ def test_a_folder_with_other_things_in_it_is_refused(tmp_path: Path) -> None:
         pack_dataset(tmp_path, shapesworld_dataset(CONFIG))
 
 
+@pytest.mark.parametrize("text", ["{", "[1]", "3"])
+def test_a_damaged_description_is_named(text: str, tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(ValueError, match=r"dataset\.json is damaged"):
+        pack_dataset(tmp_path, shapesworld_dataset(CONFIG))
+
+
 def test_broken_samples_are_left_out_counted_and_named(tmp_path: Path) -> None:
     parts = shapesworld_dataset(CONFIG)
     partly = Partly(parts.splits["train"], lambda index: index == 13)
