@@ -121,7 +121,7 @@ def _failures(one: Failures, names: Sequence[str]) -> list[str]:
         for kind, counts in one.kinds
     ]
     return [
-        f"Failures: {one.title.lower()}" + ("" if rows else ": none."),
+        f"Failures: {one.title}" + ("" if rows else ": none."),
         "",
         *(_table(("", *columns), rows) if rows else ()),
     ]
