@@ -71,7 +71,7 @@ def test_runs_are_named_after_tier_and_budget():
 def test_the_end_tells_the_numbers_that_the_report_opens_with(tmp_path):
     scored = f"shapeseval[basic,64px,verifier={VERIFIER_VERSION}]/id/overall"
     metrics = (
-        MetricValue(id="bits_used", value=0.5, direction="none", n=9),
+        MetricValue(id="bit_usage[64px]/scale_01", value=0.5, direction="none", n=9),
         MetricValue(id=scored, value=0.8, direction="higher", n=9, ci95=(0.75, 0.85)),
         MetricValue(id="ssim[64px]", value=0.9, direction="higher", n=9),
     )
