@@ -17,6 +17,7 @@ from datamodules.command_line import command_parser
 from datamodules.curation import (
     STEPS,
     CuratedSplit,
+    Step,
     StepReport,
     check_complete,
     curate_split,
@@ -62,7 +63,9 @@ def run(options: Namespace, progress: Progress) -> str:
     source, out = Path(options.source), Path(options.out)
     steps = load_chain(Path(options.config))
     check_complete(steps)
-    splits = _chosen(dataset_splits(source), options.splits)
+    every = dataset_splits(source)
+    splits = _chosen(every, options.splits)
+    _refuse_leaks(steps, splits, [name for name in every if name not in splits])
     order = sorted(splits, key=lambda name: name == "train")  # last: it is to have nothing of the others
     done: dict[str, CuratedSplit] = {}
     if options.dry_run:
@@ -93,6 +96,16 @@ def _chosen(splits: dict[str, ShardIndex], names: Sequence[str] | None) -> dict[
     if unknown := [name for name in names or () if name not in splits]:
         raise ValueError(f"there is no split {', '.join(unknown)}; there are {', '.join(splits)}")
     return {name: splits[name] for name in names or splits}
+
+
+def _refuse_leaks(steps: Sequence[Step], splits: Mapping[str, ShardIndex], unnamed: Sequence[str]) -> None:
+    """Training is to lose what looks like the other splits, which takes them all."""
+    comparing = [step.name for step in steps if step.compares]
+    if comparing and unnamed and "train" in splits:
+        raise ValueError(
+            f"{comparing[0]} compares train with {', '.join(unnamed)}, which --splits leaves out; name all "
+            f"splits (scores that are there are not made again), or leave that step out of the config"
+        )
 
 
 def _begin(source: Path, out: Path) -> None:

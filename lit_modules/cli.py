@@ -158,6 +158,14 @@ def main(argv: list[str]) -> int:
         train(command, rest)
     except SIGTERMException:
         return 128 + signal.SIGTERM
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        sys.stderr.write(
+            f"error: {str(error).strip().rstrip('.')}, perhaps for its memory; go on by --ckpt_path last, "
+            f"with a smaller data.num_workers or data.prefetch\n"
+        )
+        return 1
     except (ValueError, OSError, ArgumentError, MisconfigurationException) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return 1

@@ -94,6 +94,11 @@ def test_the_list_tells_what_every_step_needs(capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("options", "chain", "message"),
     [
+        (
+            ["--splits=[train]"],
+            "steps: [near_duplicates: {}]",
+            "compares train with val, which --splits",
+        ),
         (["--splits=[test]"], CHAIN, "there is no split test; there are train, val"),
         ([], "steps: [{blur: {}}]", "no step is called blur"),
         ([], "steps: [{watermark: {}}]", "watermark needs local weights in `network_weights`"),

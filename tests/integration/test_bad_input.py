@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -168,6 +173,26 @@ def test_lists_for_other_numbers_of_scales_are_told_with_both_numbers(failing) -
 def test_an_unknown_model_is_told_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["gan", "fit"]) == 1
     assert "'gan'; expected one of vae, ar" in capsys.readouterr().err
+
+
+def test_a_worker_that_is_killed_ends_the_run_in_one_sentence(
+    tmp_path: Path, datasets: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def kill_the_first() -> None:
+        while not (children := multiprocessing.active_children()):
+            time.sleep(0.01)
+        os.kill(children[0].pid or 0, signal.SIGKILL)
+
+    config = write_yaml(tmp_path / "vae.yaml", TINY_VAE)
+    options = [*short(10**6, tmp_path / "run", datasets / "shapesworld_basic"), "--data.num_workers=1"]
+    killer = threading.Thread(target=kill_the_first)
+    killer.start()
+    assert main(["vae", "fit", f"--config={config}", *options]) == 1
+    killer.join()
+    told = capfd.readouterr().err
+    assert "Traceback" not in told
+    assert "error: DataLoader worker (pid" in told
+    assert "perhaps for its memory; go on by --ckpt_path last" in told
 
 
 def test_runs_and_checkpoints_are_not_mixed_up(failing, tmp_path: Path, datasets: Path) -> None:
