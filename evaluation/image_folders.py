@@ -128,7 +128,7 @@ def _read_manifest(folder: str | Path, fields: tuple[str, ...]) -> list[dict[str
             line = json.loads(text)
         except json.JSONDecodeError:
             continue
-        if lost := set(fields) - set(line):
+        if lost := set(fields) - set(line if isinstance(line, dict) else ()):
             raise ValueError(f"line {number} of {path} lacks {', '.join(sorted(lost))}")
         rows[line[fields[0]]] = line
     if not rows:

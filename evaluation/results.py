@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from evaluation.json_files import parse_json_lines, read_json
+from evaluation.json_files import expecting, read_json, read_json_lines
 from evaluation.provenance import Provenance, merge_provenance
 
 __all__ = [
@@ -116,7 +116,8 @@ class Result:
         path = Path(directory) / "result.json"
         if not path.is_file():
             raise ValueError(f"no result.json in {directory}; evaluate with --output {directory} first")
-        return cls.from_dict(read_json(path))
+        with expecting("result of an evaluation", path):
+            return cls.from_dict(read_json(path))
 
 
 def write_samples(directory: str | Path, rows: Iterable[Mapping[str, Any]]) -> Path:
@@ -129,7 +130,10 @@ def write_samples(directory: str | Path, rows: Iterable[Mapping[str, Any]]) -> P
 def read_samples(directory: str | Path) -> list[dict[str, Any]]:
     """Rows of ``samples.jsonl``; none if there is no such file."""
     path = Path(directory) / "samples.jsonl"
-    return parse_json_lines(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else []
+    rows = read_json_lines(path) if path.is_file() else []
+    if not all(isinstance(row, dict) and "prompt_id" in row for row in rows):
+        raise ValueError(f"{path} holds no rows about images, each with its prompt_id; evaluate again")
+    return rows
 
 
 def merge_results(results: Sequence[Result]) -> Result:

@@ -11,7 +11,7 @@ from typing import Any
 
 from evaluation.geneval.compbench import Mode, Named, numeracy_score, relation_in, spatial_score
 from evaluation.geneval.official_results import official_lines
-from evaluation.json_files import parse_json_lines
+from evaluation.json_files import read_json_lines
 from evaluation.results import read_samples
 
 
@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def compbench_scores(path: Path, mode: Mode) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(parse_json_lines(path.read_text(encoding="utf-8"), str(path)), start=1):
+    for number, line in enumerate(read_json_lines(path), start=1):
         try:
             found = [Named(one["class"], one["box"], one["score"]) for one in line["detections"]]
             if "numbers" in line:

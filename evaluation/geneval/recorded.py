@@ -22,12 +22,12 @@ __all__ = ["score_detections"]
 def score_detections(path: Path, rule: GenEvalRule | None = None) -> Iterator[dict[str, Any]]:
     """``{"correct", "reason"}`` per line, in order; a line that can't be judged is an error that names it."""
     rule = rule or GenEvalRule()
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, text in enumerate(file, start=1):
             if not text.strip():
                 continue
             try:
-                line = json.loads(text)
+                line = json.loads(text.decode())
                 verdict = judge_image(_by_class(line), line, rule)
             except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
                 problem = f"lacks {error}" if isinstance(error, KeyError) else f"can't be judged: {error}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from evaluation.json_files import parse_json_lines
+from evaluation.json_files import expecting, read_json_lines
 
 __all__ = ["Drawing", "Place", "read_drawings"]
 
@@ -49,9 +49,9 @@ def _read_folder(prompt_set: str, folder: Path) -> dict[Place, Drawing]:
     path = folder / "manifest.jsonl"
     found: dict[Place, Drawing] = {}
     seen: Counter[str] = Counter()
-    rows: Mapping[str, dict] = {  # the last row about every file
-        row.get("file", ""): row for row in parse_json_lines(path.read_text(encoding="utf-8"), str(path))
-    }
+    with expecting("manifest of drawn images", path):
+        # the last row about every file
+        rows: Mapping[str, dict] = {row.get("file", ""): row for row in read_json_lines(path)}
     for file, row in rows.items():
         if not file or not row.get("prompt"):
             raise ValueError(f"{path} must give file and prompt of every image, got {list(row)}")

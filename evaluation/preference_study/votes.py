@@ -66,9 +66,10 @@ def read_votes(files: Sequence[Path], keys: Sequence[Path]) -> list[Vote]:
     seen: dict[tuple[str, str], Path] = {}
     for path in files:
         content = read_json(path)
-        if not isinstance(content, dict) or not content.keys() >= {"study", "rater", "votes"}:
+        is_vote = isinstance(content, dict) and content.keys() >= {"study", "rater", "votes"}
+        if not is_vote or not isinstance(content["votes"], list):
             raise ValueError(f"{path} holds no votes; pass what raters saved from the page")
-        if content["study"] not in studies:
+        if str(content["study"]) not in studies:
             raise ValueError(
                 f"{path} is of the study {content['study']}, the keys are of {', '.join(studies)}; name its "
                 "key with --key"

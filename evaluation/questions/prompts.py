@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from evaluation.json_files import parse_json_lines
+from evaluation.json_files import read_json_lines
 from evaluation.questions.graphs import read_graphs
 from evaluation.questions.weights import DPG_BENCH, DSG, GENEVAL2, NOUN_PHRASES
 from evaluation.tasks.api import EvalContext, EvalPrompt
@@ -64,7 +64,7 @@ def _from_lines(
     path: Path, name: str, metadata: Callable[[Any], dict[str, Any]], num_images: int = 1
 ) -> list[EvalPrompt]:
     prompts = []
-    for number, row in enumerate(parse_json_lines(path.read_text(encoding="utf-8"), str(path))):
+    for number, row in enumerate(read_json_lines(path)):
         try:
             text, known = row["prompt"], metadata(row)
         except (KeyError, TypeError, ValueError) as error:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from evaluation.json_files import parse_json_lines
+from evaluation.json_files import read_json_lines
 from evaluation.provenance import sha256_of_pixels
 from evaluation.questions.weights import VQA_MODEL
 from evaluation.tasks.api import EvalContext, EvalSample
@@ -49,7 +49,7 @@ class RecordedVQA:
     follows_instructions = False
 
     def __init__(self, path: Path) -> None:
-        rows = parse_json_lines(path.read_text(encoding="utf-8"), str(path))
+        rows = read_json_lines(path)
         try:
             models = {row["model"] for row in rows}
             self._rows = {(row["sha256"], row["question"]): row for row in rows}

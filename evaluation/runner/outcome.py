@@ -19,6 +19,7 @@ from evaluation.tasks.api import EvalSample
 __all__ = ["RECORD", "Outcome", "collect_outcome", "read_record"]
 
 RECORD = "drawing.json"
+_FIELDS = {"origin", "limit", "images_per_prompt", "seed", "data", "skipped", "prompt_sets", "config"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,10 @@ def read_record(output: Path) -> dict[str, Any]:
     """What a run has written about its drawing."""
     if not (output / RECORD).is_file():
         raise ValueError(f"no {RECORD} in {output}; draw with `python -m evaluation run --tasks` first")
-    return read_json(output / RECORD)
+    record = read_json(output / RECORD)
+    if not isinstance(record, dict) or not record.keys() >= _FIELDS:
+        raise ValueError(f"{output / RECORD} is no record of a drawing; draw again into another --output")
+    return record
 
 
 def collect_outcome(output: Path, failed: Mapping[str, str]) -> Outcome:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from evaluation.json_files import parse_json_lines
+from evaluation.json_files import expecting, read_json_lines
 from evaluation.results import write_atomically
 from evaluation.tasks.api import EvalContext, EvalPrompt
 from evaluation.tasks.registry import build_prompts
@@ -44,4 +44,5 @@ def read_prompts(folder: Path) -> list[EvalPrompt]:
             f"no images of the prompt set {folder.name} in {folder}; draw them with "
             "`python -m evaluation run`"
         )
-    return [EvalPrompt(**row) for row in parse_json_lines(path.read_text(encoding="utf-8"), str(path))]
+    with expecting("list of prompts", path):
+        return [EvalPrompt(**row) for row in read_json_lines(path)]

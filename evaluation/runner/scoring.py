@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from evaluation.json_files import read_json
+from evaluation.json_files import expecting, read_json
 from evaluation.progress import Report, silent
 from evaluation.provenance import Provenance, collect_provenance
 from evaluation.results import MetricValue, Table, write_atomically
@@ -110,7 +110,12 @@ def read_scores(output: Path) -> list[RecordedScore]:
     """All scores of a run, in the order of the registry."""
     paths = {path.stem: path for path in sorted((output / "scores").glob("*.json"))}
     order = [*(name for name in TASKS if name in paths), *(name for name in paths if name not in TASKS)]
-    return [_from_dict(read_json(paths[name])) for name in order]
+    return [_read_score(paths[name]) for name in order]
+
+
+def _read_score(path: Path) -> RecordedScore:
+    with expecting("score of a task", path):
+        return _from_dict(read_json(path))
 
 
 def _from_dict(fields: Mapping[str, Any]) -> RecordedScore:

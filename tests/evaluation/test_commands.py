@@ -148,6 +148,9 @@ def test_lost_files_and_lines_are_named(pairs: Path, tmp_path: Path) -> None:
     manifest.write_text('{"file": "a.png", "prompt_id": "p"}\n')
     with pytest.raises(ValueError, match=r"a\.png is named in a manifest but does not exist"):
         read_generated(tmp_path)
+    manifest.write_text("5\n")
+    with pytest.raises(ValueError, match="line 1 of .* lacks file"):
+        read_generated(tmp_path)
     manifest.write_text("")
     with pytest.raises(ValueError, match="is empty"):
         read_generated(tmp_path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,20 @@ def test_other_schema_versions_are_refused(tmp_path: Path) -> None:
 def test_a_folder_without_result_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no result\.json"):
         Result.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"[]", b'{"schema_version": 1}', b"\xff", b'{"schema'])
+def test_other_files_in_place_of_a_result_are_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "result.json").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{re.escape(str(tmp_path))}/result\.json is no "):
+        Result.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["5\n", "{}\n"])
+def test_rows_about_no_image_are_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "samples.jsonl").write_text(content)
+    with pytest.raises(ValueError, match=r"samples\.jsonl holds no rows about images"):
+        read_samples(tmp_path)
 
 
 def test_infinite_values_never_reach_the_file(tmp_path: Path) -> None:
@@ -130,7 +145,7 @@ def test_results_and_tables_of_one_name_do_not_merge() -> None:
 
 
 def test_samples_are_one_row_a_line(tmp_path: Path) -> None:
-    rows = [{"prompt": "a circle", "correct": True}, {"prompt": "a\nsquare", "correct": False}]
+    rows = [{"prompt_id": "0", "correct": True}, {"prompt_id": "1", "prompt": "a\nsquare"}]
     path = write_samples(tmp_path, rows)
     assert len(path.read_text().splitlines()) == 2
     assert read_samples(tmp_path) == rows

@@ -186,11 +186,12 @@ def test_recorded_detections_are_scored_line_by_line(tmp_path: Path, capsys: pyt
         ('{"include": [{"class": "cat"}], "detections": []}', "lacks 'count'"),
         ("[]", "can't be judged"),
         ("{", "can't be judged"),
+        ("\xff", "can't be judged: 'utf-8'"),
     ],
 )
 def test_a_line_that_cannot_be_judged_is_named(tmp_path: Path, line: str, problem: str) -> None:
     path = tmp_path / "detections.jsonl"
-    path.write_text('{"include": [], "detections": []}\n' + line + "\n")
+    path.write_text('{"include": [], "detections": []}\n' + line + "\n", encoding="latin-1")
     with pytest.raises(SystemExit, match="line 2 of") as stop:
         main(["score-detections", str(path)])
     assert problem in str(stop.value)

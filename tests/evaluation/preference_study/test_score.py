@@ -169,6 +169,8 @@ def test_votes_that_do_not_fit_are_refused(key, write_votes, runs, tmp_path) -> 
     )
     refuse("no votes but skips", _copy(ann, bad, votes=[]), "--key", key)
     refuse("holds no votes; pass what raters saved", key)
+    refuse("holds no votes; pass what raters saved", _copy(ann, bad, votes=None), "--key", key)
+    refuse("is of the study", _copy(ann, bad, study=["other"]), "--key", key)
     refuse("is no key of a study", ann, "--key", ann)
 
 

@@ -69,6 +69,21 @@ def test_images_that_were_changed_are_not_scored(model, tmp_path) -> None:
         main(["score", str(tmp_path), "--tasks", "brightness"])
 
 
+@pytest.mark.parametrize(
+    ("file", "what"),
+    [
+        ("drawing.json", "no record of a drawing"),
+        ("images/shapes/prompts.jsonl", "no list of prompts"),
+        ("scores/brightness.json", "no score of a task"),
+    ],
+)
+def test_other_files_in_place_of_a_runs_own_are_named(model, weights, tmp_path, file: str, what: str) -> None:
+    run(model, tmp_path, "--limit", "1")
+    (tmp_path / file).write_text("{}\n")
+    with pytest.raises(SystemExit, match=f"error: .*{file} is {what}"):
+        main(["score", str(tmp_path), "--tasks", "scaled", "--weights", weights])
+
+
 def test_a_limit_can_be_raised_and_what_is_there_stays(model, tmp_path) -> None:
     run(model, tmp_path, "--limit", "2", "--images-per-prompt", "1")
     few = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "images" / "shapes").glob("*.png")}
