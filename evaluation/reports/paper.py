@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from evaluation.features import INCEPTION_SHA256
+from evaluation.geneval.weight_files import MASK2FORMER
 from evaluation.results import MetricValue
 from evaluation.tasks.registry import TASKS
 
@@ -39,7 +40,7 @@ class Published:
 
 _REWRITTEN, _TABLE_1 = "Infinity-2B, rewritten prompts, Table 1", "Infinity-2B, Table 1"
 _TABLE_2 = "Infinity-2B, Table 2"
-_GENEVAL = r"geneval\[det=mask2former-[^\]]*,prompts=553,[^\]]*\]"
+_GENEVAL = rf"geneval\[det=mask2former-{MASK2FORMER.sha256},[^\]]*,prompts=553,[^\]]*\]"
 _DPG = r"dpg_bench\[vqa=mplug[^\]]*,mode=official,prompts=1065,[^\]]*\]"
 _RFID = rf"rfid_imagenet\[inception-{INCEPTION_SHA256},[^\]]*-%d,[^\]]*N=50000[^\]]*\]"
 

@@ -15,7 +15,7 @@ from evaluation.results import MetricValue, Result, Table, write_samples
 
 __all__ = ["GENEVAL", "write_run", "write_sweep"]
 
-GENEVAL = "geneval[det=mask2former-01234567,clip=ViT-L-14-quickgelu,weights=89abcdef,prompts=553,images=2212]"
+GENEVAL = "geneval[det=mask2former-743b7d99,clip=ViT-L-14-quickgelu,weights=89abcdef,prompts=553,images=2212]"
 _REASONS = (
     "expected dog>=1, found 0",
     "expected red dog>=1, found 0 red; and 1 blue",
