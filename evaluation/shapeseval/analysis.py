@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from evaluation.intervals import Estimate, clustered_share
+from evaluation.intervals import Estimate, clustered_share, difference_of_estimates
 from evaluation.results import MetricValue, Table
 from evaluation.shapeseval.detector import UNKNOWN
 from evaluation.shapeseval.results import ScoredImage, ShapesEvalResult
@@ -40,7 +39,7 @@ def analysis_metrics(result: ShapesEvalResult) -> list[MetricValue]:
             tasks = {image.prompt.tag for image in new}
             known = [i for i in result.images if i.prompt.level == "id" and i.prompt.tag in tasks]
             if level != "id" and known:
-                gap = _difference(_accuracy(known), _accuracy(new))
+                gap = difference_of_estimates(_accuracy(new), _accuracy(known))
                 metrics.append(_lower(f"{result.prefix}/gap/{level}", gap, len(new), "trained less new"))
     return metrics
 
@@ -115,14 +114,6 @@ def _accuracy(images: Sequence[ScoredImage]) -> Estimate:
 
 def _rate(outcomes: Sequence[bool], images: Sequence[ScoredImage]) -> Estimate:
     return clustered_share(outcomes, [image.prompt.text for image in images])
-
-
-def _difference(one: Estimate, other: Estimate) -> Estimate:
-    """Of independent estimates; interval arms add as variances do (MOVER, Zou & Donner)."""
-    value = one.value - other.value
-    down = math.hypot(one.value - one.low, other.high - other.value)
-    up = math.hypot(one.high - one.value, other.value - other.low)
-    return Estimate(value, value - down, value + up)
 
 
 def _lower(metric_id: str, estimate: Estimate, num: int, note: str) -> MetricValue:
