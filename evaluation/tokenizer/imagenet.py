@@ -75,7 +75,7 @@ class ImageNetReconstruction:
                 psnr_metric(f"psnr_imagenet[{crop},{tail}]", np.concatenate(psnr)),
                 mean_metric(f"ssim_imagenet[gauss11,{crop},{tail}]", np.concatenate(ssim)),
             ),
-            caveats=_caveats(num, side),
+            caveats=_caveats(f"{name}_imagenet", num, side),
         )
 
 
@@ -88,7 +88,8 @@ def _square_side(pipeline: InfinityPipeline) -> int:
     return pipeline.resolution.image_size(1.0)[0]
 
 
-def _caveats(num: int, side: int) -> tuple[str, ...]:
+def _caveats(name: str, num: int, side: int) -> tuple[str, ...]:
     if num == _PUBLISHED_NUM and side in (256, 512):
         return ()
-    return (f"rFID of {num} images at {side} pixels; published ones are of {_PUBLISHED_NUM} at 256 or 512.",)
+    published = f"published rFIDs are of {_PUBLISHED_NUM} at 256 or 512"
+    return (f"{name} of {num} images at {side} pixels; {published}.",)
