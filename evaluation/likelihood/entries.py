@@ -20,6 +20,7 @@ def _entry(summary: str, flip: float) -> TaskEntry:
         target="evaluation.likelihood.task:ValidationLoss",
         metrics=tuple(metric.format(flip) for metric in _METRICS),
         direction="lower",
+        higher=(_METRICS[-1].format(flip),),
         options={"flip": flip},
         needs=("data", "pipeline"),
     )

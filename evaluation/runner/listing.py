@@ -20,7 +20,8 @@ def _paragraph(name: str, entry: TaskEntry, weights: WeightFinder) -> str:
     title = f"{name}: {entry.summary}"
     if entry.stand_in_for:
         title += f" [stand-in for {entry.stand_in_for}, not comparable with it]"
-    lines = [title, *(f"    metric   {metric} ({_BETTER[entry.direction]})" for metric in entry.metrics)]
+    lines = [title]
+    lines += [f"    metric   {metric} ({_BETTER[entry.direction_of(metric)]})" for metric in entry.metrics]
     lines += [f"    weights  {_state(weight, weights)}" for weight in entry.weights]
     if entry.needs:
         options = {"data": "--data", "pipeline": "--model"}

@@ -7,6 +7,7 @@ from evaluation.tasks.entry import TaskEntry
 __all__ = ["PROMPT_SETS", "TASKS"]
 
 _TASKS = "evaluation.shapeseval.tasks"
+_LOWER = ("shapeseval[*,verifier=1]/*/binding_error_rate", "shapeseval[*,verifier=1]/gap/*")
 
 TASKS: dict[str, TaskEntry] = {
     "shapeseval": TaskEntry(
@@ -15,16 +16,17 @@ TASKS: dict[str, TaskEntry] = {
         metrics=(
             "shapeseval[*,verifier=1]/id/*",
             "shapeseval[*,verifier=1]/ood/*",
-            "shapeseval[*,verifier=1]/*/binding_error_rate",
-            "shapeseval[*,verifier=1]/gap/*",
+            *_LOWER,
             "shapeseval[*,verifier=1,shuffled_prompts]/*",
         ),
+        lower=_LOWER,
         needs=("data",),
     ),
     "shapeseval-hard": TaskEntry(
         summary="New wordings, five and six objects, new image shapes, three objects, coloured relations",
         target=f"{_TASKS}:ShapesEval",
-        metrics=("shapeseval[*,verifier=1]/hard/*",),
+        metrics=("shapeseval[*,verifier=1]/hard/*", _LOWER[0]),
+        lower=_LOWER[:1],
         options={"prompt_set": "shapesworld_hard"},
         needs=("data",),
     ),

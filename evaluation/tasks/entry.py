@@ -22,6 +22,7 @@ class TaskEntry:
         summary: one line.
         target: ``module:Class`` of the task.
         metrics: templates of its metric ids, with their knobs.
+        direction: which way they are better, but for those in `higher` and `lower`.
         weights: files that it can't do without.
         options: keyword arguments of the class that this entry fixes.
         needs: of the context.
@@ -32,7 +33,13 @@ class TaskEntry:
     target: str
     metrics: tuple[str, ...]
     direction: Direction = "higher"
+    higher: tuple[str, ...] = ()
+    lower: tuple[str, ...] = ()
     weights: tuple[WeightFile, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[Needs, ...] = ()
     stand_in_for: str = ""
+
+    def direction_of(self, metric: str) -> Direction:
+        """Of one of `metrics`."""
+        return "higher" if metric in self.higher else "lower" if metric in self.lower else self.direction

@@ -9,6 +9,7 @@ from evaluation.tokenizer.weights import LPIPS_TRUNKS
 __all__ = ["PROMPT_SETS", "TASKS"]
 
 _TASKS = "evaluation.tokenizer.tasks"
+_PSNR_AFTER = "psnr[*px]/after_scale_*"
 
 TASKS: dict[str, TaskEntry] = {
     "reconstruction": TaskEntry(
@@ -28,9 +29,10 @@ TASKS: dict[str, TaskEntry] = {
         target=f"{_TASKS}:PerScale",
         metrics=(
             "rfid[inception-6726825d,tf1-bilinear-299,*px,N=*]/after_scale_*",
-            "psnr[*px]/after_scale_*",
+            _PSNR_AFTER,
         ),
         direction="lower",
+        higher=(_PSNR_AFTER,),
         weights=(INCEPTION,),
         options={"features": "inception"},
         needs=("data", "pipeline"),
@@ -38,8 +40,9 @@ TASKS: dict[str, TaskEntry] = {
     "scales-effnet": TaskEntry(
         summary="The same on EfficientNet-Lite0's features",
         target=f"{_TASKS}:PerScale",
-        metrics=("rfrechet[effnet-lite0@128,*px,N=*]/after_scale_*", "psnr[*px]/after_scale_*"),
+        metrics=("rfrechet[effnet-lite0@128,*px,N=*]/after_scale_*", _PSNR_AFTER),
         direction="lower",
+        higher=(_PSNR_AFTER,),
         options={"features": "effnet"},
         needs=("data", "pipeline"),
         stand_in_for="scales",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from evaluation.__main__ import main
+from evaluation.reports.paper import _fits
 from evaluation.results import Result
 from evaluation.tasks.registry import TASKS
 from tests.pipelines import tiny_pipeline
@@ -33,6 +35,8 @@ def test_every_task_that_needs_no_weights_runs_offline(
         assert f"Task {name} was left out: " in printed
     result = Result.load(output)
     assert all(np.isfinite(metric.value) for metric in result.metrics)
+    for name in done:
+        _check_directions(name, output / "scores" / f"{name}.json")
     truth = [metric for metric in result.metrics if "ground_truth]/" in metric.id]
     assert truth
     assert {metric.value for metric in truth} == {1}
@@ -41,3 +45,11 @@ def test_every_task_that_needs_no_weights_runs_offline(
     assert {"fid", "kid", "cmmd", "rfid-imagenet"} <= stand_ins
     assert not published & {"fid", "kid", "is", "cmmd", "rfid", "precision", "recall"}
     assert (output / "report.html").is_file()
+
+
+def _check_directions(name: str, path: Path) -> None:
+    """Metrics are better the way that the list says."""
+    entry = TASKS[name]
+    for metric in json.loads(path.read_text())["score"]["metrics"]:
+        listed = {entry.direction_of(one) for one in entry.metrics if _fits(one, metric["id"])}
+        assert not listed or metric["direction"] in listed, metric["id"]
