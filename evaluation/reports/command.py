@@ -18,6 +18,7 @@ from evaluation.reports.history import load_histories
 from evaluation.reports.runs import EvaluatedRun, load_runs
 from evaluation.reports.tensorboard import write_tensorboard
 from evaluation.reports.write import write_comparison, write_report
+from evaluation.runner.outcome import RECORD
 from evaluation.shapeseval import ShapesEvalResult
 
 __all__ = ["add_report_arguments", "report_command"]
@@ -61,6 +62,8 @@ def report_command(
     """
     if output.resolve() in {run.resolve() for run in runs}:
         raise ValueError(f"{output} is one of the runs to report, and would lose its result; choose another")
+    if (output / RECORD).is_file():
+        raise ValueError(f"{output} holds another run, and would lose its result; choose another --output")
     loaded = load_runs(runs)
     is_one = len(loaded) == 1
     arms = _arms(loaded[0]) if is_one else {}

@@ -81,6 +81,10 @@ def test_a_report_is_not_written_over_one_of_its_runs(pairs: Path, tmp_path: Pat
     with pytest.raises(SystemExit, match="is one of the runs to report"):
         main(["report", str(tmp_path / "run"), "--output", str(tmp_path / "page" / ".." / "run")])
     assert (tmp_path / "run" / "result.json").read_bytes() == before
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "drawing.json").write_text("{}")
+    with pytest.raises(SystemExit, match="other holds another run, and would lose its result"):
+        main(["report", str(tmp_path / "run"), "--output", str(tmp_path / "other")])
 
 
 def test_a_report_shows_the_very_images_that_were_scored(
