@@ -74,7 +74,8 @@ def score_tasks(
         try:
             score = one.task.score(samples[prompt_set], context)
             _check(score, samples[prompt_set])
-        except ValueError as error:  # the other tasks' scores are worth having
+        except (ImportError, OSError, RuntimeError, ValueError) as error:
+            # the other tasks' scores are worth having, where one is out of memory too
             failed[one.name] = str(error)
             continue
         files = {weight.name: context.weights.require(weight) for weight in one.entry.weights}

@@ -6,12 +6,15 @@ import math
 import os
 from collections.abc import Sequence
 
+import torch
+
 from evaluation.results import MetricValue, Table
 from evaluation.tasks.api import EvalContext, EvalPrompt, EvalSample, TaskScore
 from evaluation.tasks.entry import TaskEntry
 from evaluation.weights import WeightFile
 
-__all__ = ["ENTRIES", "PROMPT_SETS", "SCALE", "Brightness", "ModelSize", "Nothing", "Processes", "shapes"]
+__all__ = ["ENTRIES", "PROMPT_SETS", "SCALE", "Brightness", "ModelSize", "Nothing", "OutOfMemory"]
+__all__ += ["Processes", "shapes"]
 
 SCALE = WeightFile(name="scale", file="scale.txt", source="the tests")
 
@@ -81,6 +84,15 @@ class Processes:
         return TaskScore(metrics=(MetricValue(id="variables", value=count, direction="none", n=1),))
 
 
+class OutOfMemory:
+    """Fails as a network too large for its device does."""
+
+    prompt_set = "shapes"
+
+    def score(self, samples: Sequence[EvalSample], context: EvalContext) -> TaskScore:
+        raise torch.OutOfMemoryError("out of memory")
+
+
 class Nothing:
     """Finds no number."""
 
@@ -102,6 +114,7 @@ ENTRIES = {
         stand_in_for="light",
     ),
     "nothing": TaskEntry(summary="nothing", target=f"{_HERE}:Nothing", metrics=("nothing",)),
+    "large": TaskEntry(summary="too large", target=f"{_HERE}:OutOfMemory", metrics=("large",)),
     "processes": TaskEntry(summary="processes", target=f"{_HERE}:Processes", metrics=("variables",)),
     "size": TaskEntry(
         summary="parameters",
