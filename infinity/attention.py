@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, cast
 
@@ -119,9 +120,8 @@ def _in_chunks(q_BNLK: Tensor, k_BNMK: Tensor, v_BNMK: Tensor, mask: Tensor | No
     """Written out, in chunks of queries: memory for scores is bounded."""
     num_scores = q_BNLK[..., 0].numel() * k_BNMK.shape[-2]
     queries = q_BNLK.chunk(-(-num_scores // _MAX_SCORES), dim=-2)
-    if mask is None or mask.shape[-2] == 1:
-        masks = [mask] * len(queries)
-    else:
+    masks: Sequence[Tensor | None] = [mask] * len(queries)
+    if mask is not None and mask.shape[-2] > 1:
         masks = mask.chunk(len(queries), dim=-2)
     outputs = [
         _weights(some, k_BNMK, their_mask, scale) @ v_BNMK
