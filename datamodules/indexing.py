@@ -123,8 +123,14 @@ def index_shards(
     scans.mkdir(parents=True, exist_ok=True)
     for place in filter(is_url, splits):
         check_writable(place)
-    for _ in engine(_scan, missing):
+    damaged = []
+    for problem in engine(_scan, missing):
         progress(what, 1, len(jobs))
+        if problem:
+            damaged.append(problem)
+    if damaged:  # all at once: each would be another run
+        others = f", and so are {len(damaged) - 1} more: {'; '.join(damaged[1:10])}" if damaged[1:] else ""
+        raise ValueError(damaged[0] + others)
     for place, keep in splits.items():
         write_index(place, (_loaded(job.scan) for job in jobs), keep)
     shutil.rmtree(scans)
@@ -149,8 +155,12 @@ def _jobs(locations: Sequence[str], scans: Path) -> list[_Job]:
     return jobs
 
 
-def _scan(job: _Job) -> None:
-    scan = scan_shard(job.location)
+def _scan(job: _Job) -> str:
+    """Scan a shard and keep what was found; returns what is wrong with a damaged one, else nothing."""
+    try:
+        scan = scan_shard(job.location)
+    except ValueError as error:
+        return str(error)
     facts = json.dumps([scan.location, scan.num_bytes, scan.left_out]).encode()
     buffer = io.BytesIO()
     np.savez(
@@ -162,6 +172,7 @@ def _scan(job: _Job) -> None:
         facts=np.frombuffer(facts, "u1"),
     )
     write_atomic(job.scan, buffer.getvalue())
+    return ""
 
 
 def _loaded(path: Path) -> ShardScan:

@@ -68,8 +68,7 @@ def score_tasks(
         if prompt_set is not None and prompt_set not in samples:
             folder = image_folder(output, prompt_set)
             samples[prompt_set] = load_samples(folder, read_prompts(folder), check=check)
-        path = output / "scores" / f"{one.name}.json"
-        path.unlink(missing_ok=True)
+        path = output / "scores" / f"{one.name}.json"  # an earlier one stays until there is a new one
         start = time.monotonic()
         try:
             score = one.task.score(samples[prompt_set], context)

@@ -175,6 +175,17 @@ def test_shards_that_stopped_the_command_can_be_fetched_again(
     assert "out holds another data set (shards: " in error(arguments, capsys)
 
 
+def test_all_damaged_shards_are_named_at_once(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for shard in shards.iterdir():
+        shard.write_bytes(shard.read_bytes()[:2000])
+    told = error([shards, tmp_path / "out", "--val_fraction=0", ONE], capsys)
+    assert "00000.tar is no complete tar file" in told
+    assert "and so are 1 more: " in told
+    assert told.count("00001.tar is no complete tar file") == 1
+
+
 @pytest.mark.parametrize("option", ["--max_left_out=7", "--num_workers=0"])
 def test_numbers_out_of_range_are_refused(
     option: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -156,6 +156,19 @@ def test_a_task_that_fails_does_not_cost_the_others_but_fails_the_run(model, tmp
     assert any("Task nothing failed" in caveat for caveat in result.config["caveats"])
 
 
+def test_a_score_is_kept_where_scoring_again_fails(model, tmp_path, monkeypatch) -> None:
+    run(model, tmp_path)
+    kept = Result.load(tmp_path)["brightness"]
+
+    def fail(self, samples, context):
+        raise ValueError("no luck")
+
+    monkeypatch.setattr("tests.evaluation.runner.tasks.Brightness.score", fail)
+    with pytest.raises(SystemExit, match="no luck"):
+        run(model, tmp_path)
+    assert Result.load(tmp_path)["brightness"] == kept
+
+
 def test_several_processes_are_refused_where_they_cannot_share(model, tmp_path, monkeypatch) -> None:
     for name, value in {"RANK": "1", "WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
