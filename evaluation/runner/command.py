@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from evaluation.runner.listing import list_tasks
 from evaluation.runner.outcome import Outcome
 from evaluation.runner.ranks import Ranks
 from evaluation.runner.run import RunnerOptions, default_cache, evaluate, score, select
+from evaluation.tasks.registry import TASKS
 from evaluation.weights import WeightFinder
 from infinity.command_options import (
     add_model_options,
@@ -222,4 +224,10 @@ def _paths(words: Sequence[str]) -> dict[str, Path]:
     pairs = [word.partition("=") for word in words]
     if bad := [name for name, _, path in pairs if not name or not path]:
         raise ValueError(f"--weights takes NAME=PATH, got {bad[0]!r}; `list` shows the names")
+    known = {weight.name for entry in TASKS.values() for weight in entry.weights}
+    for name, _, _ in pairs:
+        if name not in known and not name.endswith("-statistics"):
+            close = get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]}?" if close else "`list` shows the names"
+            raise ValueError(f"--weights {name}: no task has weights of that name; {hint}")
     return {name: Path(path) for name, _, path in pairs}

@@ -156,6 +156,12 @@ def test_a_task_that_fails_does_not_cost_the_others_but_fails_the_run(model, tmp
     assert any("Task nothing failed" in caveat for caveat in result.config["caveats"])
 
 
+def test_weights_of_a_name_that_no_task_knows_are_refused(model, tmp_path) -> None:
+    with pytest.raises(SystemExit, match=r"--weights sclae: no task has .*; did you mean scale\?"):
+        run(model, tmp_path, "--weights", f"sclae={tmp_path}")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_score_is_kept_where_scoring_again_fails(model, tmp_path, monkeypatch) -> None:
     run(model, tmp_path)
     kept = Result.load(tmp_path)["brightness"]
