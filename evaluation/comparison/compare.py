@@ -109,6 +109,8 @@ def compare_runs(
         paired = tallies and paired_difference(*tallies, num_resamples=num_resamples, seed=seed)
         # no or few prompts that differ say nothing of how much prompts vary
         is_paired = paired and paired.num_prompts >= _FEWEST_PROMPTS and paired.standard_error > 0
+        if not is_paired:
+            _refuse_other_numbers(*pair)
         found.append(_by_prompts(*pair, paired) if paired and is_paired else _by_intervals(*pair))
     tested = [one for one in found if one.p is not None]
     corrected = iter(holm([one.p for one in tested if one.p is not None]))
@@ -121,6 +123,14 @@ def compare_runs(
         num_resamples=num_resamples,
         seed=seed,
     )
+
+
+def _refuse_other_numbers(first: MetricValue, second: MetricValue) -> None:
+    if first.direction != "none" and first.n != second.n:
+        raise ValueError(
+            f"{first.id} is of {first.n} items in one run and of {second.n} in the other; measure both "
+            "on the same, or leave it out with --only"
+        )
 
 
 def _values(first: MetricValue, second: MetricValue) -> MetricDifference:

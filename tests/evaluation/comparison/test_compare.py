@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ def test_means_over_images_groups_and_parts_are_paired_by_prompt(write_run: Writ
     assert whole.p <= whole.p_holm < 0.05
     assert whole.ci95[0] < whole.difference < whole.ci95[1]
     assert found["fid[4 images]"].verdict == "not tested"
+
+
+def test_numbers_of_other_amounts_of_data_are_refused(write_run: WriteRun) -> None:
+    runs = write_run("a"), write_run("b")
+    result = Result.load(runs[1])
+    more = [replace(one, n=one.n + 1) if one.id.startswith("fid") else one for one in result.metrics]
+    replace(result, metrics=tuple(more)).save(runs[1])
+    with pytest.raises(ValueError, match=r"fid\[4 images\] is of \d+ items in one run"):
+        compare_runs(*runs)
+    assert compare_runs(*runs, only=["things"]).metrics
 
 
 def test_the_other_way_round_everything_turns(write_run: WriteRun) -> None:
