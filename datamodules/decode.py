@@ -24,7 +24,7 @@ from typing import IO
 import numpy as np
 from PIL import Image, ImageChops, ImageCms, ImageOps
 
-__all__ = ["BrokenSampleError", "bucket_pixels", "cover_crop", "decode_rgb", "image_size"]
+__all__ = ["BrokenSampleError", "bucket_pixels", "check_pixels", "cover_crop", "decode_rgb", "image_size"]
 
 # read by Pillow itself: its EPS reader, say, would run another program on the bytes
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -56,6 +56,18 @@ def _opened(file: IO[bytes]) -> Image.Image:
         return Image.open(file, formats=_FORMATS)
     except Image.DecompressionBombError as error:  # whatever `max_pixels` is
         raise BrokenSampleError(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels") from error
+
+
+def check_pixels(data: bytes) -> None:
+    """Refuse an image that is cut short or damaged behind its header; a JPEG is decoded at an eighth."""
+    try:
+        with _opened(io.BytesIO(data)) as image:
+            image.draft(None, (max(1, image.width // 8), max(1, image.height // 8)))
+            image.load()
+    except BrokenSampleError:
+        raise
+    except Exception as error:  # as above
+        raise BrokenSampleError(f"undecodable image ({type(error).__name__})") from error
 
 
 def decode_rgb(data: bytes, max_pixels: int) -> Image.Image:

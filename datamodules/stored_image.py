@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from datamodules.decode import BrokenSampleError, decode_rgb, image_size
+from datamodules.decode import BrokenSampleError, check_pixels, decode_rgb, image_size
 
 __all__ = ["StoredImage", "read_image", "stored_image"]
 
@@ -43,6 +43,7 @@ def stored_image(data: bytes, max_side: int | None = None) -> StoredImage:
     extension = _extension(data)
     width, height = image_size(io.BytesIO(data))
     if max_side is None or max(width, height) <= max_side:
+        check_pixels(data)
         return StoredImage(data, extension, width, height)
     scale = max_side / max(width, height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

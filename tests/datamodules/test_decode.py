@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from datamodules.decode import BrokenSampleError, bucket_pixels, cover_crop, decode_rgb, image_size
+from datamodules.decode import (
+    BrokenSampleError,
+    bucket_pixels,
+    check_pixels,
+    cover_crop,
+    decode_rgb,
+    image_size,
+)
 from infinity.schedules import ASPECT_RATIOS, Resolution
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 20, 3), np.uint8)
@@ -155,3 +162,15 @@ def test_images_that_are_cut_short_are_broken_samples(kind: str) -> None:
     data = encode(Image.fromarray(RGB), kind)
     with pytest.raises(BrokenSampleError, match="undecodable image"):
         decode_rgb(data[: len(data) * 2 // 3], 1000)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_images_that_are_cut_short_behind_their_header_are_told_from_whole_ones(kind: str) -> None:
+    buffer = io.BytesIO()
+    Image.effect_noise((40, 30), 60).convert("RGB").save(buffer, kind)
+    check_pixels(buffer.getvalue())
+    cut = buffer.getvalue()[:-200]
+    if kind != "WEBP":  # whose header tells how long the file has to be
+        assert image_size(io.BytesIO(cut)) == (40, 30)
+    with pytest.raises(BrokenSampleError, match="undecodable"):
+        check_pixels(cut)
