@@ -119,9 +119,15 @@ def paint(page: Any) -> None:
     """Drag the brush through the upper left of the image, again until the editor takes it."""
     editor = page.locator("#editor")
     editor.get_by_label("Brush", exact=True).wait_for()
+    canvas = editor.locator("canvas").first
+
+    def settled() -> bool:  # a stroke while the image still moves would lie elsewhere
+        before = canvas.bounding_box()
+        page.wait_for_timeout(300)
+        return canvas.bounding_box() == before
 
     def painted() -> bool:
-        box = editor.locator("canvas").first.bounding_box()
+        box = canvas.bounding_box()
         x, y = box["x"] + box["width"] / 2 - 100, box["y"] + box["height"] / 2 - 100
         page.mouse.move(x, y)
         page.mouse.down()
@@ -130,6 +136,7 @@ def paint(page: Any) -> None:
         pixels = np.asarray(Image.open(io.BytesIO(editor.screenshot())).convert("RGB"))
         return np.all(pixels == BRUSH, axis=2).sum() > 2000
 
+    wait_for(settled)
     wait_for(painted)
 
 
