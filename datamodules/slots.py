@@ -1,7 +1,7 @@
 """Shared memory in which workers hand over pixels, used again and again.
 
 PyTorch maps new shared memory for every batch. Its pages are then faulted in one by one, by the worker and by
-the main process, which costs a quarter of what decoding does.
+the main process.
 """
 
 from __future__ import annotations

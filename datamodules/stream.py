@@ -167,7 +167,9 @@ class BatchStream:
             if loaded.pixels is not None:
                 images_B3HW = self.reader.slots.read(loaded.pixels)
             if images_B3HW is not None:
-                images_B3HW = to_float(images_B3HW.to(self.device, non_blocking=True))
+                # from a slot, which is another batch's before long, only at once
+                at_once = loaded.pixels is not None
+                images_B3HW = to_float(images_B3HW.to(self.device, non_blocking=not at_once))
             yield loaded.batch._replace(images_B3HW=images_B3HW)
 
     def close(self) -> None:

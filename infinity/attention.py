@@ -127,7 +127,7 @@ def _in_chunks(q_BNLK: Tensor, k_BNMK: Tensor, v_BNMK: Tensor, mask: Tensor | No
         _weights(some, k_BNMK, their_mask, scale) @ v_BNMK
         for some, their_mask in zip(queries, masks, strict=True)
     ]
-    return torch.cat(outputs, dim=-2)
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-2)
 
 
 def _weights(q_BNLK: Tensor, k_BNMK: Tensor, mask: Tensor | None, scale: float) -> Tensor:
