@@ -12,7 +12,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from datamodules.packing import Progress, pack_dataset
-from datamodules.shards import write_atomic
+from infinity.atomic import write_atomically
 
 __all__ = ["parser", "run"]
 
@@ -68,8 +68,8 @@ def run(options: Namespace, progress: Progress) -> str:
 
     def keep(kind: str, row: Any) -> None:  # a run of minutes may be interrupted
         record[kind].append(asdict(row))
-        write_atomic(output / "bench.json", json.dumps(record, indent=1) + "\n")
-        write_atomic(output / "bench.md", _markdown(record))
+        write_atomically(output / "bench.json", json.dumps(record, indent=1) + "\n")
+        write_atomically(output / "bench.md", _markdown(record))
 
     with tempfile.TemporaryDirectory(prefix="bench-") as temporary:
         root = Path(options.data) if options.data else Path(temporary) / "photos"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from datamodules.caching import PLACE, CacheFacts
 from datamodules.index import ShardIndex
-from datamodules.shards import write_atomic
+from infinity.atomic import replacing, write_atomically
 from infinity.configs import config_from_dict, config_to_dict
 
 __all__ = ["Encoded", "write_cache"]
@@ -56,7 +55,7 @@ def write_cache(
     if not all(path.exists() for path in paths):
         return None
     places = np.concatenate([np.load(path.with_suffix(".npy")) for path in paths])
-    write_atomic(directory / "places.npy", _npy(places))
+    write_atomically(directory / "places.npy", _npy(places))
     _write_header(directory, facts, paths)
     for leftover in directory.glob(".*.tar.*.tmp"):  # of runs that were killed
         leftover.unlink(missing_ok=True)
@@ -81,28 +80,21 @@ def _start(directory: Path, facts: CacheFacts) -> None:
 def _write_header(directory: Path, facts: CacheFacts, shards: Iterable[Path]) -> None:
     sizes = {path.name: path.stat().st_size for path in shards}
     content = {"facts": config_to_dict(facts), "shards": sizes}
-    write_atomic(directory / "cache.json", json.dumps(content, indent=1) + "\n")
+    write_atomically(directory / "cache.json", json.dumps(content, indent=1) + "\n")
 
 
 def _write_side_shard(path: Path, shard: int, index: ShardIndex, rows: range, encoded: Encoded) -> None:
     places = np.zeros(len(rows), PLACE)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            with tarfile.open(fileobj=file, mode="w") as tar:
-                for sample, tensors in encoded:
-                    data = safetensors.torch.save(tensors)
-                    info = tarfile.TarInfo(f"{index[sample].key}.safetensors")
-                    info.size = len(data)
-                    tar.addfile(info, io.BytesIO(data))
-                    start = tar.offset - -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-                    places[sample - rows.start] = (shard, zlib.crc32(data), start, len(data))
-            file.flush()
-            os.fsync(file.fileno())
-        write_atomic(path.with_suffix(".npy"), _npy(places))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        with tarfile.open(temporary, mode="w") as tar:
+            for sample, tensors in encoded:
+                data = safetensors.torch.save(tensors)
+                info = tarfile.TarInfo(f"{index[sample].key}.safetensors")
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+                start = tar.offset - -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+                places[sample - rows.start] = (shard, zlib.crc32(data), start, len(data))
+        write_atomically(path.with_suffix(".npy"), _npy(places))
 
 
 def _npy(array: np.ndarray) -> bytes:

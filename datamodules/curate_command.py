@@ -26,8 +26,8 @@ from datamodules.curation import (
 )
 from datamodules.index import ShardIndex
 from datamodules.packing import Progress
-from datamodules.shards import write_atomic
 from datamodules.splits import dataset_splits, write_subset
+from infinity.atomic import write_atomically
 
 __all__ = ["parser", "run"]
 
@@ -142,7 +142,7 @@ def _write_record(source: Path, out: Path, splits: Mapping[str, Any], *, complet
         "complete": complete,
         "splits": splits,
     }
-    write_atomic(out / "curation.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    write_atomically(out / "curation.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
 def _list() -> str:

@@ -21,8 +21,8 @@ import numpy as np
 
 from datamodules.index_columns import COLUMNS, column_name
 from datamodules.scanning import ShardScan, printable
-from datamodules.shards import write_atomic
 from datamodules.storage import is_url, join, location_of, upload
+from infinity.atomic import write_atomically
 
 __all__ = ["HEADER", "VERSION", "Shard", "prefixes_of", "split_keys", "write_index"]
 
@@ -119,7 +119,7 @@ def _put_in_place(directory: Path, header: dict[str, Any]) -> None:
     for name, file_name in names.items():
         if header["columns"][name][0]:
             (directory / f".index.{name}.tmp").replace(directory / file_name)
-    write_atomic(directory / HEADER, json.dumps(header))
+    write_atomically(directory / HEADER, json.dumps(header))
     for name, file_name in names.items():
         for old in directory.glob(column_name("[0-9a-f]" * 16, name)):
             if old.name != file_name:

@@ -23,8 +23,8 @@ from datamodules.holdout import check_val_fraction, held_out
 from datamodules.index import ShardIndex, ShardScan, scan_shard, write_index
 from datamodules.index_files import VERSION
 from datamodules.listing import file_sizes, folders_in, sizes_in
-from datamodules.shards import write_atomic
 from datamodules.storage import cache_folder, check_writable, is_url, join, location_of
+from infinity.atomic import write_atomically
 
 __all__ = ["Progress", "find_shards", "index_directory", "index_shards", "silent"]
 
@@ -171,7 +171,7 @@ def _scan(job: _Job) -> str:
         keys=np.frombuffer(scan.keys, "u1"),
         facts=np.frombuffer(facts, "u1"),
     )
-    write_atomic(job.scan, buffer.getvalue())
+    write_atomically(job.scan, buffer.getvalue())
     return ""
 
 

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from datamodules.engines import Engine, Processes
 from datamodules.index import ShardIndex
 from datamodules.indexing import Progress, index_directory, index_shards, silent
-from datamodules.shards import SampleSource, left_out_of, write_atomic, write_shards
+from datamodules.shards import SampleSource, left_out_of, write_shards
+from infinity.atomic import write_atomically
 
 __all__ = [
     "DatasetParts",
@@ -65,7 +66,7 @@ def pack_dataset(
     if begun["complete"]:
         return begun
     for name, text in parts.files.items():
-        write_atomic(root / name, text)
+        write_atomically(root / name, text)
     left_out: dict[str, list[str]] = {}
     counts: dict[str, int] = {}
     for split, source in parts.splits.items():
@@ -101,7 +102,7 @@ def begin_dataset(root: Path, description: Mapping[str, Any]) -> dict[str, Any]:
         return found
     root.mkdir(parents=True, exist_ok=True)
     begun = {**description, "fingerprint": fingerprint, "complete": False}
-    write_atomic(manifest, _dumps(begun))
+    write_atomically(manifest, _dumps(begun))
     return begun
 
 
@@ -121,7 +122,7 @@ def finish_dataset(
     for leftover in root.rglob(".*.tmp"):  # of runs that were killed
         leftover.unlink()
     result = {**begun, "complete": True, "counts": counts, "left_out": left_out}
-    write_atomic(root / "dataset.json", _dumps(result))
+    write_atomically(root / "dataset.json", _dumps(result))
     return result
 
 

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from datamodules.decode import BrokenSampleError
 from datamodules.engines import Engine
+from infinity.atomic import replacing, write_atomically
 
 __all__ = [
     "Sample",
@@ -23,7 +22,6 @@ __all__ = [
     "ShardJob",
     "left_out_of",
     "shard_jobs",
-    "write_atomic",
     "write_shard",
     "write_shards",
 ]
@@ -47,19 +45,6 @@ class SampleSource(Protocol):
     def __getitem__(self, index: int, /) -> Sample:
         """Make or read a sample; raises BrokenSampleError, naming it, if it has to be left out."""
         ...
-
-
-def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write a whole file or nothing: to a temporary name, to the disk, then rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data.encode(errors="backslashreplace") if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class ShardJob(NamedTuple):
@@ -132,23 +117,15 @@ def write_shard(job: ShardJob) -> int:
             except BrokenSampleError as error:
                 left_out.append(str(error))
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            with tarfile.open(fileobj=file, mode="w") as tar:
-                for sample in samples():
-                    for name, data in _files(sample):
-                        info = tarfile.TarInfo(name)
-                        info.size, info.mode = len(data), 0o444
-                        tar.addfile(info, io.BytesIO(data))
-            file.flush()
-            os.fsync(file.fileno())
+    with replacing(path) as temporary:
+        with tarfile.open(temporary, mode="w") as tar:
+            for sample in samples():
+                for name, data in _files(sample):
+                    info = tarfile.TarInfo(name)
+                    info.size, info.mode = len(data), 0o444
+                    tar.addfile(info, io.BytesIO(data))
         stats = {"count": len(indices) - len(left_out), "left_out": left_out}
-        write_atomic(path.with_name(f"{path.stem}_stats.json"), json.dumps(stats))
-        temporary.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
+        write_atomically(path.with_name(f"{path.stem}_stats.json"), json.dumps(stats))
     return len(indices)
 
 

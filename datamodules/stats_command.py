@@ -11,8 +11,8 @@ from jsonargparse import ArgumentParser, Namespace
 
 from datamodules.command_line import command_parser
 from datamodules.packing import Progress
-from datamodules.shards import write_atomic
 from datamodules.splits import dataset_splits
+from infinity.atomic import write_atomically
 from infinity.schedules import ASPECT_RATIOS, Resolution
 
 __all__ = ["parser", "run"]
@@ -90,9 +90,9 @@ def run(options: Namespace, progress: Progress) -> str:
     folder = Path(options.report) if options.report else root / "stats"
     folder.mkdir(parents=True, exist_ok=True)
     for name, png in plots.items():
-        write_atomic(folder / f"{name}.png", png)
-    write_atomic(folder / "stats.json", json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n")
-    write_atomic(folder / "stats.html", page)
+        write_atomically(folder / f"{name}.png", png)
+    write_atomically(folder / "stats.json", json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n")
+    write_atomically(folder / "stats.html", page)
     return f"{draw_tables(report)}\n{folder / 'stats.html'}"
 
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from evaluation.features import build_extractor
 from evaluation.image_folders import read_generated, read_reconstructions
-from evaluation.json_files import read_json
 from evaluation.metrics.bits import BitCounts
 from evaluation.model_report import RunOptions, run_model
 from evaluation.progress import progress_bars
@@ -28,6 +27,7 @@ from evaluation.shapeseval import (
     select_prompts,
     shuffled_prompts,
 )
+from infinity.json_files import read_json
 
 __all__ = ["reconstruction_command", "run_command", "shapeseval_command"]
 

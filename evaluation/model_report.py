@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from evaluation.features import build_extractor
-from evaluation.json_files import read_json
 from evaluation.model_run import ModelRun, ModelScores
 from evaluation.progress import Report
 from evaluation.provenance import collect_provenance
@@ -25,6 +24,7 @@ from evaluation.reports import (
 from evaluation.results import Result
 from infinity.configs import config_to_dict
 from infinity.images import to_uint8
+from infinity.json_files import read_json
 from infinity.pipeline import InfinityPipeline
 from infinity.seeds import image_seed
 

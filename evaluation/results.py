@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from evaluation.json_files import expecting, read_json, read_json_lines
 from evaluation.provenance import Provenance, merge_provenance
+from infinity.atomic import write_atomically
+from infinity.json_files import expecting, read_json, read_json_lines
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -20,7 +20,6 @@ __all__ = [
     "Table",
     "merge_results",
     "read_samples",
-    "write_atomically",
     "write_samples",
 ]
 
@@ -155,10 +154,3 @@ def _refuse_repeats(kind: str, names: Sequence[str]) -> None:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{kind} to merge need different names, got twice: {', '.join(twice)}")
 
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file that is either whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(path.suffix + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)

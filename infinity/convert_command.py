@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
 
+from infinity.atomic import replacing
 from infinity.checkpoints.io import load_infinity, load_vae, save_pretrained
 from infinity.checkpoints.official import (
     build_transformer,
@@ -22,9 +21,9 @@ from infinity.checkpoints.official import (
 )
 from infinity.checkpoints.official_ar import export_official_transformer, has_chunks
 from infinity.checkpoints.official_vae import export_official_vae
-from infinity.checkpoints.shards import read_json_object
 from infinity.checkpoints.torch_files import read_checkpoint
 from infinity.configs import config_to_dict
+from infinity.json_files import read_json_object
 from infinity.rope2d import RopeGrid
 from infinity.sampling.config import SamplingConfig
 from infinity.schedules import ASPECT_RATIOS, PixelBudget, Resolution
@@ -208,13 +207,6 @@ def _check_target(target: Path) -> None:
 
 
 def _write(target: Path, write: Callable[[Path], None]) -> None:
-    """Write a file or folder beside its place and move it there when it is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
+    with replacing(target) as temporary:
         write(temporary)
-        os.replace(temporary, target)
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from infinity.checkpoints.io import write_json
 from infinity.command_options import (
     DEFAULT_MODEL,
     add_model_options,
@@ -24,6 +23,7 @@ from infinity.command_options import (
 from infinity.editing import coarse_to_fine, load_bits, read_image, reconstruct, reconstruct_bits, redraw
 from infinity.images import fit_image, image_grid, open_image, save_png
 from infinity.inpainting import inpaint, outpaint
+from infinity.json_files import write_json
 from infinity.pipeline import InfinityPipeline
 from infinity.rewriting import CachedRewriter
 from infinity.seeds import image_seed

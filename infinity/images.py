@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import torch
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
+
+from infinity.atomic import write_atomically
 
 __all__ = ["fit_image", "image_grid", "open_image", "save_png", "to_pil", "to_tensor", "to_uint8"]
 
@@ -65,11 +67,11 @@ def image_grid(images: Sequence[Image.Image], columns: int = 8) -> Image.Image:
 
 
 def save_png(image: Image.Image, path: Path, texts: Mapping[str, str] | None = None) -> str:
-    """Write a PNG, with `texts` in it, in one atomic step and return its SHA-256."""
+    """Write a PNG, with `texts` in it, atomically, and return its SHA-256."""
     info = PngInfo()
     for name, text in (texts or {}).items():
         info.add_itxt(name, text)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    image.save(temporary, format="PNG", pnginfo=info)
-    os.replace(temporary, path)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", pnginfo=info)
+    write_atomically(path, buffer.getvalue())
+    return hashlib.sha256(buffer.getvalue()).hexdigest()

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, TextIO
 
+from infinity.json_files import parse_json
+
 __all__ = ["finished_images", "open_manifest", "read_manifest", "read_prompts"]
 
 _NAME = "manifest.jsonl"
@@ -18,7 +20,7 @@ def read_prompts(path: Path) -> list[str]:
     try:
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8; save it as such") from error
+        raise ValueError(f"{path} is not UTF-8 text; save it as such") from error
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1)]
     read = _read_json if path.suffix == ".jsonl" else lambda _, line: line
     prompts = [read(f"{path}, line {number}", line) for number, line in lines if line]
@@ -28,10 +30,7 @@ def read_prompts(path: Path) -> list[str]:
 
 
 def _read_json(place: str, line: str) -> str:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{place} is no JSON ({error})") from error
+    row = parse_json(line, place)
     prompt = row.get("prompt") if isinstance(row, dict) else None
     if not isinstance(prompt, str) or not prompt.strip():
         raise ValueError(f'{place} must be a JSON object with a text "prompt", got {line[:60]}')

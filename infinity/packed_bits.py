@@ -20,6 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from infinity.atomic import write_atomically
+
 __all__ = ["PackedImages", "read_bits", "write_bits"]
 
 _MAGIC = b"INFBITS"
@@ -38,7 +40,7 @@ class PackedImages(NamedTuple):
 
 
 def write_bits(path: Path, bits: Sequence[Tensor], *, tokenizer: str) -> None:
-    """Write images in one atomic step.
+    """Write images, atomically.
 
     Args:
         bits: of all scales, bool (B, D, h, w).
@@ -51,9 +53,7 @@ def write_bits(path: Path, bits: Sequence[Tensor], *, tokenizer: str) -> None:
         _MAGIC, _VERSION, num_bits, len(bits), num_images, bytes.fromhex(tokenizer), zlib.crc32(payload)
     )
     sizes = struct.pack(f"<{2 * len(bits)}H", *(side for scale in bits for side in scale.shape[-2:]))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(header + sizes + payload)
-    os.replace(temporary, path)
+    write_atomically(path, header + sizes + payload)
 
 
 def read_bits(path: Path) -> PackedImages:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import pickle
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 
-__all__ = ["last_checkpoint", "remove_checkpoint", "replace_checkpoint", "saved_config", "starting_point"]
+from infinity.atomic import flush, remove
+
+__all__ = ["last_checkpoint", "replace_checkpoint", "saved_config", "starting_point"]
 
 _SHARDED = ("meta.pt", ".metadata")  # files of every checkpoint in shards; the first one has no weights
 
@@ -67,23 +68,13 @@ def replace_checkpoint(path: Path, written: Path) -> None:
 
     A file replaces a file in one step. A folder takes two, between which the old one stands aside.
     """
-    for file in [written] if written.is_file() else written.iterdir():
-        with file.open("rb") as opened:
-            os.fsync(opened.fileno())
+    flush(written)
     aside = _aside(path)
     if path.is_dir() or (path.exists() and written.is_dir()):
-        remove_checkpoint(aside)
+        remove(aside)
         os.replace(path, aside)
     os.replace(written, path)
-    remove_checkpoint(aside)
-
-
-def remove_checkpoint(path: Path) -> None:
-    """Delete a checkpoint, if it is there."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    remove(aside)
 
 
 def _aside(path: Path) -> Path:

@@ -21,7 +21,7 @@ from rich.progress import Progress
 
 from datamodules.packing import pack_dataset
 from datamodules.shapesworld import ShapesWorldConfig, shapesworld_dataset
-from infinity.checkpoints.io import write_json
+from infinity.json_files import write_json
 
 __all__ = ["DemoOptions", "main", "run_demo"]
 

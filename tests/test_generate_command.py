@@ -96,7 +96,7 @@ def test_prompts_come_from_text_and_json_lines(model, tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"prompt": "b"', "line 3 is no JSON"),
+        ('{"prompt": "b"', "line 3 is not JSON"),
         ("[]", 'line 3 must be a JSON object with a text "prompt", got '),
         ('{"text": "b"}', 'line 3 must be a JSON object with a text "prompt", got '),
         ('{"prompt": " "}', 'line 3 must be a JSON object with a text "prompt", got '),

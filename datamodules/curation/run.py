@@ -14,7 +14,7 @@ from datamodules.curation.scores import ScoreFiles, Scores, score_missing
 from datamodules.curation.sheets import step_sheet
 from datamodules.curation.step import Scored, Step, Verdict
 from datamodules.index import ShardIndex
-from datamodules.shards import write_atomic
+from infinity.atomic import write_atomically
 
 __all__ = ["CuratedSplit", "StepReport", "curate_split", "plan_split"]
 
@@ -75,10 +75,10 @@ def curate_split(
         dropped += _log(step, alive, scores, readable, verdict)
         if not verdict.keep.all():
             sheet = step_sheet(f"{place}. {step.name} ({out.name})", step, readable, verdict)
-            write_atomic(out / "sheets" / f"{place:02d}_{step.name}.png", sheet)
+            write_atomically(out / "sheets" / f"{place:02d}_{step.name}.png", sheet)
         reports.append(_report(step, len(alive), len(missing), verdict))
         alive = readable.numbers[verdict.keep]
-    write_atomic(out / "dropped.jsonl", "".join(dropped))
+    write_atomically(out / "dropped.jsonl", "".join(dropped))
     return CuratedSplit(index, out, alive, reports)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from datamodules.curation.step import Step
 from datamodules.index import ShardIndex
 from datamodules.sample_files import Chunk, SampleFiles, chunks_by_shard, each_chunk
-from datamodules.shards import write_atomic
+from infinity.atomic import write_atomically
 
 __all__ = ["ScoreFiles", "Scores", "score_missing"]
 
@@ -77,7 +77,7 @@ class ScoreFiles:
             causes=np.frombuffer(json.dumps(causes).encode(), np.uint8),
         )
         self.directory.mkdir(parents=True, exist_ok=True)
-        write_atomic(self._path(chunk), buffer.getvalue())
+        write_atomically(self._path(chunk), buffer.getvalue())
 
     def _samples(self, chunk: Chunk) -> np.ndarray:
         """A number per sample by which its shard knows it."""

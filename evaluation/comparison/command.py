@@ -9,8 +9,8 @@ from pathlib import Path
 
 from evaluation.comparison.compare import compare_runs
 from evaluation.comparison.markdown import render_comparison
-from evaluation.results import write_atomically
 from evaluation.statistics.bootstrap import NUM_RESAMPLES
+from infinity.atomic import write_atomically
 
 __all__ = ["add_compare_arguments", "compare_command"]
 

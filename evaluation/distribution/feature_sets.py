@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +16,7 @@ import numpy as np
 
 from evaluation.features import FeatureExtractor
 from evaluation.metrics.frechet import FeatureStatistics, frechet_distance, frechet_distance_to
+from infinity.atomic import replacing
 
 __all__ = ["FeatureSet", "extract_features", "features_once", "published_statistics"]
 
@@ -133,14 +133,13 @@ def _read(path: Path, key: str) -> FeatureSet | None:
 
 def _write(path: Path, key: str, found: FeatureSet) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.npz")
     moments = found.moments
-    np.savez(
-        part,
-        about=key,
-        num=moments.num,
-        mean=moments.mean,
-        scatter=moments.scatter,
-        features=found.kept(),
-    )
-    os.replace(part, path)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            about=key,
+            num=moments.num,
+            mean=moments.mean,
+            scatter=moments.scatter,
+            features=found.kept(),
+        )

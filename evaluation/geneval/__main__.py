@@ -11,8 +11,8 @@ from typing import Any
 
 from evaluation.geneval.compbench import Mode, Named, numeracy_score, relation_in, spatial_score
 from evaluation.geneval.official_results import official_lines
-from evaluation.json_files import read_json_lines
 from evaluation.results import read_samples
+from infinity.json_files import read_json_lines
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -18,9 +18,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from evaluation.features import EfficientNetLite0Features
-from evaluation.json_files import read_json
 from evaluation.preference.captioned import captioned_images
 from evaluation.tasks.api import EvalContext
+from infinity.json_files import read_json
 from infinity.text.hashing import HashingTextConfig, HashingTextEncoder
 
 __all__ = ["EmbeddedScorer", "TwoTowers", "load_embedded", "train_towers"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from evaluation.json_files import read_json
 from evaluation.preference.weights import HPS_PROMPTS, IMAGE_REWARD_PROMPTS
 from evaluation.tasks.api import EvalContext, EvalPrompt
+from infinity.json_files import read_json
 
 __all__ = ["HPS_STYLES", "hps_prompts", "image_reward_prompts"]
 

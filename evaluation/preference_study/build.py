@@ -17,10 +17,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from evaluation.image_folders import read_image, write_image
-from evaluation.json_files import read_json
 from evaluation.preference_study.drawings import Drawing, Place, read_drawings
 from evaluation.provenance import sha256_of_pixels
-from evaluation.results import write_atomically
+from infinity.atomic import write_atomically
+from infinity.json_files import read_json
 
 __all__ = ["KEY", "StudyOptions", "build_study"]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.comparison.markdown import render_table
-from evaluation.results import Result, write_atomically
+from evaluation.results import Result
+from infinity.atomic import write_atomically
 
 __all__ = ["add_preference_arguments", "preference_command"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from evaluation.json_files import expecting, read_json_lines
+from infinity.json_files import expecting, read_json_lines
 
 __all__ = ["Drawing", "Place", "read_drawings"]
 

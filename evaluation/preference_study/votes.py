@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from evaluation.json_files import read_json
 from evaluation.preference_study.build import KEY
+from infinity.json_files import read_json
 
 __all__ = ["Side", "Vote", "find_keys", "read_votes"]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from evaluation.json_files import read_json_lines
 from evaluation.questions.graphs import read_graphs
 from evaluation.questions.weights import DPG_BENCH, DSG, GENEVAL2, NOUN_PHRASES
 from evaluation.tasks.api import EvalContext, EvalPrompt
+from infinity.json_files import read_json_lines
 
 __all__ = ["compbench_prompts", "dpg_prompts", "dsg_prompts", "geneval2_prompts"]
 

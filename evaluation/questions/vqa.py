@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from evaluation.json_files import read_json_lines
 from evaluation.provenance import sha256_of_pixels
 from evaluation.questions.weights import VQA_MODEL
 from evaluation.tasks.api import EvalContext, EvalSample
+from infinity.json_files import read_json_lines
 
 __all__ = ["VQA", "RecordedVQA", "ask_probabilities", "build_vqa", "in_batches", "says_yes"]
 

@@ -9,7 +9,8 @@ from evaluation.reports.contact_sheets import write_pictures
 from evaluation.reports.content import ReportContent
 from evaluation.reports.html import render_html
 from evaluation.reports.markdown import render_markdown
-from evaluation.results import Result, write_atomically, write_samples
+from evaluation.results import Result, write_samples
+from infinity.atomic import write_atomically
 
 __all__ = ["write_comparison", "write_report"]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from evaluation.image_folders import read_image
 from evaluation.provenance import sha256_of_pixels
-from evaluation.results import write_atomically
 from evaluation.tasks.api import EvalPrompt, EvalSample
+from infinity.atomic import write_atomically
 
 __all__ = ["MANIFEST", "ImageId", "Row", "damaged", "load_samples", "merge_rows", "read_rows"]
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.json_files import read_json
 from evaluation.provenance import Provenance, merge_provenance
 from evaluation.results import MetricValue, Result, Table
 from evaluation.runner.manifest import load_samples
 from evaluation.runner.prompt_files import read_prompts
 from evaluation.runner.scoring import RecordedScore, basis_of, image_folder, read_scores
 from evaluation.tasks.api import EvalSample
+from infinity.json_files import read_json
 
 __all__ = ["RECORD", "Outcome", "collect_outcome", "read_record"]
 

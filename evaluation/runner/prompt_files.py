@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from evaluation.json_files import expecting, read_json_lines
-from evaluation.results import write_atomically
 from evaluation.tasks.api import EvalContext, EvalPrompt
 from evaluation.tasks.registry import build_prompts
+from infinity.atomic import write_atomically
+from infinity.json_files import expecting, read_json_lines
 
 __all__ = ["read_prompts", "wanted_prompts", "write_prompts"]
 

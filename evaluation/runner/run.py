@@ -11,7 +11,6 @@ from typing import Any
 
 from evaluation.progress import Report, silent
 from evaluation.provenance import collect_provenance
-from evaluation.results import write_atomically
 from evaluation.runner.generation import Drawing
 from evaluation.runner.outcome import RECORD, Outcome, collect_outcome, read_record
 from evaluation.runner.prompt_files import wanted_prompts, write_prompts
@@ -20,6 +19,7 @@ from evaluation.runner.scoring import data_fingerprint, image_folder, score_task
 from evaluation.runner.selection import Selection, select_tasks
 from evaluation.tasks.api import EvalContext
 from evaluation.weights import WeightFinder
+from infinity.atomic import write_atomically
 from infinity.configs import config_to_dict
 from infinity.pipeline import InfinityPipeline
 from infinity.rewriting import CachedRewriter

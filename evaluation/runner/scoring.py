@@ -11,15 +11,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from evaluation.json_files import expecting, read_json
 from evaluation.progress import Report, silent
 from evaluation.provenance import Provenance, collect_provenance
-from evaluation.results import MetricValue, Table, write_atomically
+from evaluation.results import MetricValue, Table
 from evaluation.runner.manifest import load_samples
 from evaluation.runner.prompt_files import read_prompts
 from evaluation.runner.selection import SelectedTask
 from evaluation.tasks.api import EvalContext, EvalSample, TaskScore
 from evaluation.tasks.registry import TASKS
+from infinity.atomic import write_atomically
+from infinity.json_files import expecting, read_json
 
 __all__ = ["RecordedScore", "basis_of", "data_fingerprint", "image_folder", "read_scores", "score_tasks"]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.json_files import parse_json_lines, read_json
+from infinity.json_files import parse_json_lines, read_json
 
 __all__ = ["Outline", "Prompt", "Query", "World", "load_prompts", "parse_prompts"]
 

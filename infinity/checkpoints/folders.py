@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from infinity.checkpoints.shards import read_json_object
+from infinity.json_files import read_json_object
 
 __all__ = ["describe_folder"]
 

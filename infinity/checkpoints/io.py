@@ -9,10 +9,8 @@ however large the model.
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,10 +19,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from infinity.atomic import replacing
 from infinity.checkpoints.folders import describe_folder
 from infinity.checkpoints.keymap import describe_differences
-from infinity.checkpoints.shards import INDEX, WEIGHTS, read_index, read_json_object, split_into_shards
+from infinity.checkpoints.shards import INDEX, WEIGHTS, read_index, split_into_shards
 from infinity.configs import config_from_dict, config_to_dict
+from infinity.json_files import read_json_object, write_json
 from infinity.transformer.config import InfinityConfig
 from infinity.transformer.model import Infinity
 from infinity.vae.config import VAEConfig
@@ -38,7 +38,6 @@ __all__ = [
     "read_config",
     "save_pretrained",
     "weights_sha256",
-    "write_json",
 ]
 
 _VERSION = 1
@@ -65,7 +64,7 @@ def save_pretrained(
     extra: dict[str, Any] | None = None,
     max_shard_size: int = _MAX_SHARD_SIZE,
 ) -> None:
-    """Write a model, so that a reader never sees half a file (temporary names, flush to disk, rename).
+    """Write a model, each of its files atomically.
 
     Args:
         extra: JSON values to keep beside the config, e.g. the text encoder of a transformer.
@@ -83,15 +82,11 @@ def save_pretrained(
     }
     header = {"format": "pt", _HASH: content[_HASH]}
     shards = split_into_shards(weights, max_shard_size)
-    temporary = {name: directory / f".{name}.{os.getpid()}" for name in shards}
-    try:
-        for name, path in temporary.items():
-            save_file({key: weights[key] for key in shards[name]}, path, header)
-        for name, path in temporary.items():
-            _publish(path, directory / name)
-    finally:
-        for path in temporary.values():
-            path.unlink(missing_ok=True)
+    with ExitStack() as stack:  # no file replaces an old one before all are written
+        for name, keys in shards.items():
+            temporary = stack.enter_context(replacing(directory / name))
+            save_file({key: weights[key] for key in keys}, temporary, header)
+            temporary.chmod(0o644)  # safetensors lets nobody else read its files
     if len(shards) > 1:
         size = sum(tensor.nbytes for tensor in weights.values())
         files = {key: name for name, keys in shards.items() for key in keys}
@@ -131,21 +126,6 @@ def weights_sha256(directory: str | Path) -> str:
     directory = Path(directory)
     files = _weights_files(directory)
     return _read_json(directory).get(_HASH) or hash_weights(_read_weights(files))
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON in one atomic step."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        json.dump(content, file, indent=2)
-        file.write("\n")
-    _publish(Path(file.name), path)
-
-
-def _publish(temporary: Path, path: Path) -> None:
-    with open(temporary, "rb") as file:
-        os.fsync(file.fileno())
-    temporary.chmod(0o644)
-    os.replace(temporary, path)
 
 
 def _remove_other_weights(directory: Path, shards: Mapping[str, list[str]]) -> None:

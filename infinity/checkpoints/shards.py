@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
-__all__ = ["INDEX", "WEIGHTS", "read_index", "read_json_object", "split_into_shards"]
+from infinity.json_files import read_json_object
+
+__all__ = ["INDEX", "WEIGHTS", "read_index", "split_into_shards"]
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -42,13 +42,3 @@ def read_index(path: Path) -> dict[str, list[str]]:
         shards.setdefault(file, []).append(name)
     return dict(sorted(shards.items()))
 
-
-def read_json_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds an object."""
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:  # of JSON or of its letters
-        raise ValueError(f"{path} is not JSON ({error}); copy it again") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a JSON object, got {type(content).__name__}")
-    return content

@@ -14,8 +14,9 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from infinity.atomic import remove
 from infinity.distributed import all_reduce_mean
-from lit_modules.checkpoint_files import last_checkpoint, remove_checkpoint, replace_checkpoint
+from lit_modules.checkpoint_files import last_checkpoint, replace_checkpoint
 from lit_modules.sharding import local
 
 __all__ = ["Checkpoints"]
@@ -127,7 +128,7 @@ def _save(trainer: L.Trainer, name: str) -> None:
     path = Path(run) / "checkpoints" / name
     written = path.with_suffix(".writing")
     if trainer.is_global_zero:
-        remove_checkpoint(written)  # of a process that was killed
+        remove(written)  # of a process that was killed
     trainer.strategy.barrier()
     trainer.save_checkpoint(written)
     if trainer.is_global_zero:

@@ -14,8 +14,8 @@ from infinity.checkpoints.io import (
     read_config,
     save_pretrained,
     weights_sha256,
-    write_json,
 )
+from infinity.json_files import write_json
 from infinity.quantizers import QuantizerConfig
 from infinity.transformer import Infinity, InfinityConfig
 from infinity.vae import VAE, VAEConfig

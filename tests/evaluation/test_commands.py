@@ -196,5 +196,5 @@ def test_a_cut_file_is_named(name: str, world_dir: Path, samples: Path, tmp_path
     world = tmp_path / "world"
     shutil.copytree(world_dir, world)
     (world / name).write_text((world / name).read_text()[:-20])
-    with pytest.raises(SystemExit, match=rf"error: .*{name} is no JSON .* it may be cut short"):
+    with pytest.raises(SystemExit, match=rf"error: .*{name} is not JSON .* it may be cut short"):
         main(["shapeseval", "--world", str(world), "--images", str(samples), "--output", str(tmp_path / "o")])

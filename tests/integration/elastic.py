@@ -22,7 +22,7 @@ import torch
 from lightning.pytorch import LightningModule
 
 from datamodules.module import ImageTextDataModule
-from datamodules.shards import write_atomic
+from infinity.atomic import write_atomically
 from infinity.types import ImageTextBatch
 from tests.datamodules.conftest import RESOLUTION, on_rank
 
@@ -106,7 +106,7 @@ def load(
                 if rank == 0 and step % _SAVE_EVERY == 0:
                     buffer = io.BytesIO()
                     torch.save({"step": step, "data": module.state_dict()}, buffer)
-                    write_atomic(saved, buffer.getvalue())
+                    write_atomically(saved, buffer.getvalue())
                 if step == num_batches:
                     break
     module.teardown()

@@ -1,0 +1,54 @@
+"""Files that are there whole or not at all, whatever stops the process that writes them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["flush", "remove", "replacing", "write_atomically"]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`; the file or folder written there replaces `path` in the end.
+
+    It is on the disk by then, so that not even a power cut leaves half of it. After an error `path` is as it
+    was, and nothing is left beside it.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        flush(temporary)
+        os.replace(temporary, path)
+    finally:
+        remove(temporary)
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file, and its folder if need be.
+
+    Text is UTF-8; half of a surrogate pair, which UTF-8 can't hold, becomes its escape.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or all files of a folder, are on the disk."""
+    for file in [path] if path.is_file() else path.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

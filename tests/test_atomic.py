@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infinity.atomic import remove, replacing, write_atomically
+
+
+def test_a_file_replaces_the_old_one_only_when_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), replacing(tmp_path / "a") as temporary:
+        (temporary / "b").mkdir(parents=True)
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+    with replacing(tmp_path / "a") as temporary:
+        (temporary / "b").mkdir(parents=True)
+        (temporary / "b" / "c").write_text("c")
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["a", "a/b", "a/b/c"]
+
+
+def test_text_and_bytes_are_written_into_folders_that_are_not_there_yet(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a" / "text", "é \ud800")
+    write_atomically(tmp_path / "a" / "bytes", b"\xff")
+    assert (tmp_path / "a" / "text").read_bytes() == "é \\ud800".encode()
+    assert (tmp_path / "a" / "bytes").read_bytes() == b"\xff"
+
+
+def test_files_folders_and_nothing_can_be_removed(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    for name in ("file", "folder", "nothing"):
+        remove(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
