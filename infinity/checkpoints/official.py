@@ -43,6 +43,8 @@ _MARKS: dict[str, str] = {"vae": "encoder.conv_in.conv.weight", "transformer": "
 _PLACES = ("", "vae", "trainer/gpt_fsdp", "trainer/gpt_wo_ddp", "gpt_fsdp", "gpt_wo_ddp")
 _RELEASED_AT_1M = {"2b", "8b", "20b"}  # the scaling study was trained at 0.06M
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# Masks that older official code stored, and that every version leaves out when it loads weights.
+_MASKS = ("lvl_1L", "attn_bias_for_masking", "Infinity_visible_kvlen", "Infinity_invisible_qlen")
 _WRAPPERS = re.compile(r"(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 
 
@@ -63,7 +65,7 @@ def find_official_state(
     Args:
         source: name of the file, for messages.
         place: which of several state dicts; if not given, the one that official inference would take.
-        ignore: shell patterns of names to leave out.
+        ignore: shell patterns of further names to leave out; the official code itself leaves out stored masks.
     """
     found = dict(_state_dicts(content))
     if place is None:
@@ -73,6 +75,7 @@ def find_official_state(
         held = f"weights at {', '.join(map(repr, found))}" if found else _describe(content)
         raise ValueError(f"{source} holds no {wanted}: it has {held}")
     kind, state = found[place]
+    ignore = (*ignore, *_MASKS)
     tensors = {name: value for name, value in state.items() if not any(fnmatchcase(name, p) for p in ignore)}
     if wrong := sorted(name for name, value in tensors.items() if not isinstance(value, Tensor)):
         raise ValueError(f"{source} holds other things than tensors among its weights, such as {wrong[0]}")

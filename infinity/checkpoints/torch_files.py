@@ -1,6 +1,7 @@
 """Reading checkpoints of others: torch files, safetensors files and folders of shards, none of them trusted.
 
 Only tensors and plain values are unpickled (``weights_only``), so that no code in a file is ever executed.
+Numbers of NumPy, which every official training run records beside its weights, are passed over.
 """
 
 from __future__ import annotations
@@ -21,6 +22,17 @@ from infinity.checkpoints.shards import INDEX, read_index
 __all__ = ["read_checkpoint"]
 
 _TORCH_INDEX = "pytorch_model.bin.index.json"
+_NUMPY = ("numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+
+
+class _Ignored:
+    """Takes the place of a number of NumPy, so that nothing of NumPy is called by a file."""
+
+    def __init__(self, *fields: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
 
 
 def read_checkpoint(source: Path) -> Any:
@@ -41,7 +53,8 @@ def _read_file(path: Path) -> Any:
             return load_file(path)
         if is_zip := zipfile.is_zipfile(path):
             _check_members(path)
-        with warnings.catch_warnings(action="ignore"):  # about what it refuses in the end
+        ignored = torch.serialization.safe_globals([(_Ignored, name) for name in _NUMPY])
+        with ignored, warnings.catch_warnings(action="ignore"):  # about what it refuses in the end
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except Exception as error:  # whatever a damaged file makes its reader raise
         if isinstance(error, pickle.UnpicklingError) and (found := re.search(r"GLOBAL ([\w.]+)", str(error))):

@@ -232,6 +232,13 @@ def test_weights_that_are_no_tensors_are_refused_unless_they_are_ignored() -> No
     assert "disc.note" not in find_official_state(state, SOURCE, ignore=("disc.*",)).tensors
 
 
+def test_masks_that_older_official_code_stored_are_left_out() -> None:
+    model, state = official_transformer()
+    masks = ("lvl_1L", "attn_bias_for_masking", "Infinity_visible_kvlen", "Infinity_invisible_qlen")
+    found = find_official_state(state | dict.fromkeys(masks, torch.zeros(1, 5)), SOURCE)
+    assert_same(model, build_transformer(found.tensors))
+
+
 def test_our_own_kinds_of_models_have_no_official_form() -> None:
     config = InfinityConfig(head="indexwise", token_bits=4)
     with pytest.raises(ValueError, match="official transformers have a bitwise head, got head indexwise"):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -86,6 +88,20 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path, form: str) -> None:
         read_checkpoint(path)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("package", ["numpy.core", "numpy._core"])  # before NumPy 2, and since
+def test_numbers_of_numpy_beside_tensors_are_passed_over(tmp_path: Path, package: str) -> None:
+    content = {**TENSORS, "args": {"last_wei_g": np.median([0.5, 1.5]), "epoch": 3}}  # as officially
+    torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=False)  # where names can be replaced
+    written = re.sub(rb"numpy\._?core", package.encode(), (tmp_path / "a.pth").read_bytes())
+    assert f"c{package}.multiarray\nscalar\n".encode() in written
+    (tmp_path / "a.pth").write_bytes(written)
+    read = read_checkpoint(tmp_path / "a.pth")
+    assert read.pop("args")["epoch"] == 3
+    assert_tensors(read)
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(tmp_path / "a.pth", weights_only=True)  # nothing is allowed for good
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.2, 0.5, 0.99])
