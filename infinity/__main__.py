@@ -15,16 +15,16 @@ __all__ = ["main"]
 
 _COMMANDS = {
     "generate": "draw images from prompts",
-    "reconstruct": "code images with the tokenizer and decode them, or store them as bits",
+    "reconstruct": "run images through the tokenizer, or store them as bits",
     "edit": "variations, edits by prompt, inpainting, outpainting, coarse-to-fine strips",
     "serve": "a web page to draw and redraw on",
     "convert": "official weights to a saved model, and back",
-    "plan": "tell parameters, operations and memory of a model before it is built",
+    "plan": "count a model's parameters, operations and memory before it is built",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Parse the command line and run a command; a user's mistake ends it with one sentence and status 1."""
+    """Run a command; a user's mistake ends it with one sentence and exit status 1."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="python -m infinity", description="Use trained Infinity models.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -30,7 +30,7 @@ DEFAULT_MODEL = "runs/demo-basic-15/ar/export"
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Which model, and where it runs."""
+    """Options for the model and where it runs."""
     parser.add_argument(
         "--model", default=DEFAULT_MODEL, help="saved pipeline or hub id (default: %(default)s)"
     )
@@ -39,7 +39,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sampling_options(parser: argparse.ArgumentParser) -> None:
-    """How to draw."""
+    """Options for how images are drawn."""
     parser.add_argument(
         "--seed", type=int, default=0, help="every image's own seed follows from it (default: 0)"
     )
@@ -58,7 +58,7 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_rewriter_options(parser: argparse.ArgumentParser, *, cache: str = "none") -> None:
-    """Whether prompts are rewritten before they are drawn; `cache` says what remembers them by default."""
+    """Options for rewriting prompts first; `cache` is the help text for where they are kept by default."""
     parser.add_argument(
         "--rewriter",
         metavar="DIR|MODULE:FUNCTION",
@@ -74,7 +74,7 @@ def add_rewriter_options(parser: argparse.ArgumentParser, *, cache: str = "none"
 
 
 def load_pipeline(options: argparse.Namespace) -> InfinityPipeline:
-    """The model of :func:`add_model_options`, where it shall run."""
+    """The model of :func:`add_model_options`, on its device."""
     pipeline = InfinityPipeline.from_pretrained(options.model)
     return pipeline.to(options.device, torch.bfloat16 if options.bf16 else None)
 
@@ -92,7 +92,7 @@ def load_rewriter(options: argparse.Namespace, cache: Path | None = None) -> Cac
 
 
 def model_record(options: argparse.Namespace, pipeline: InfinityPipeline) -> dict[str, Any]:
-    """What images depend on beside prompts, seeds and settings, for manifests."""
+    """What images depend on besides prompts, seeds and settings, for manifests."""
     directory = model_directory(options.model)
     return {
         "model_sha256": weights_sha256(directory / "transformer"),

@@ -144,7 +144,7 @@ def _to_official(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _surroundings(model: Infinity, options: argparse.Namespace) -> dict[str, Any]:
-    """What a pipeline needs beside the weights of a transformer."""
+    """What a pipeline needs besides the weights of a transformer."""
     config, folder = model.config, Path(options.text_encoder)
     name = str(folder.resolve()) if folder.is_dir() else options.text_encoder
     encoder = HuggingFaceTextConfig(model=name, max_len=config.text_max_len)

@@ -1,4 +1,4 @@
-"""Keep memory that tensors on a CPU give back, instead of returning it to the system at once."""
+"""Reuse the memory of freed CPU tensors instead of returning it to the system."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _LARGEST_KEPT = (1 << 30, 32 << 20)  # bytes; before 2.35 glibc takes no more th
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to reuse freed blocks; returns whether it is there to be told.
+    """Tell glibc to keep freed blocks; returns whether it agreed.
 
-    By default it maps every larger tensor anew, and each training step spends a tenth (float32) to a quarter
-    (bfloat16) of its time on page faults. The price: a process keeps the most memory that it ever used.
+    By default glibc maps every larger tensor anew, and a training step spends a tenth (float32) to a quarter
+    (bfloat16) of its time on page faults. The price: a process never shrinks below its peak.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,4 +1,4 @@
-"""Devices that users name."""
+"""Checks of the device that a user names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["check_device"]
 
 
 def check_device(device: str | torch.device) -> None:
-    """Refuse a device that torch doesn't know, or that this machine hasn't got."""
+    """Refuse a device that torch doesn't know or this machine doesn't have."""
     try:
         if torch.empty(0, device=device).is_meta:
             raise NotImplementedError("it holds no numbers")

@@ -37,7 +37,7 @@ __all__ = [
 
 
 def reconstruct(pipeline: InfinityPipeline, images: Sequence[Image.Image]) -> PipelineOutput:
-    """Images of one size through the tokenizer: what is left of them in bits, and the bits."""
+    """Images of one size through the tokenizer: what the bits keep of them, and the bits."""
     images_B3HW = to_tensor(images)
     schedule = pipeline.schedule(image_ratio(pipeline, images[0]))
     codes = pipeline.tokenize(images_B3HW, schedule)
@@ -50,7 +50,7 @@ def reconstruct_bits(pipeline: InfinityPipeline, bits: Sequence[Tensor]) -> list
 
 
 def coarse_to_fine(pipeline: InfinityPipeline, bits: Sequence[Tensor]) -> list[list[Image.Image]]:
-    """For every scale, what the bits (B, D, h, w) of the scales up to it amount to: B images."""
+    """For every scale, the B images that the bits (B, D, h, w) of all scales up to it decode to."""
     codes_from_bits = pipeline.vae.quantizer.quantizer.codes_from_bits
     size = (bits[-1].shape[-2], bits[-1].shape[-1])
     codes = torch.stack([bilinear_up(codes_from_bits(scale.to(pipeline.device)), size) for scale in bits])
@@ -70,8 +70,8 @@ def redraw(
     Args:
         bits: of all scales (B or 1, D, h, w): of every image to be drawn, or of one for all.
         prompts: those of the image for variations, others for an edit.
-        keep_scales: how many to keep; with fewer, more changes.
-        arguments: of the pipeline. With the seed of the image, the same random numbers are drawn.
+        keep_scales: how many to keep; the fewer, the more changes.
+        arguments: of the pipeline. The image's own seed draws the same random numbers again.
     """
     if not 0 <= keep_scales <= len(bits):
         raise ValueError(f"keep_scales must be in [0, {len(bits)}], got {keep_scales}")
@@ -113,7 +113,7 @@ def load_bits(pipeline: InfinityPipeline, path: Path) -> tuple[Tensor, ...]:
 
 
 def read_image(pipeline: InfinityPipeline, path: Path) -> Image.Image:
-    """An image file, scaled and cut to the nearest of the model's sizes."""
+    """An image file, scaled and cropped to the nearest of the model's sizes."""
     image = open_image(path)
     ratio = nearest_aspect_ratio(image.height, image.width, pipeline.resolution.aspect_ratios)
     return fit_image(image, *pipeline.resolution.image_size(ratio))

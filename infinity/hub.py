@@ -14,7 +14,7 @@ def model_directory(model: str | Path) -> Path:
     """The directory of a saved pipeline.
 
     A text of the form owner/name that is no directory is looked up on the Hugging Face hub and kept in its
-    cache (``HF_HOME``); ``HF_HUB_OFFLINE=1`` reads the cache only. Nothing else ever asks the network.
+    cache (``HF_HOME``); ``HF_HUB_OFFLINE=1`` reads the cache only. Nothing else uses the network.
     """
     if Path(model).is_dir():
         return Path(model)
@@ -26,7 +26,7 @@ def model_directory(model: str | Path) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise ValueError(
-            f"there is no directory {model}, and to fetch it from the Hugging Face hub needs the package "
+            f"there is no directory {model}, and fetching it from the Hugging Face hub needs the package "
             "huggingface_hub: pip install 'infinity-suite[hf]'"
         ) from error
     try:
@@ -34,5 +34,5 @@ def model_directory(model: str | Path) -> Path:
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise FileNotFoundError(
-            f"there is no directory {model}, and the Hugging Face hub gave no such model ({reason})"
+            f"there is no directory {model}, and the Hugging Face hub has no such model ({reason})"
         ) from error

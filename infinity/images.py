@@ -18,7 +18,7 @@ from infinity.atomic import write_atomically
 
 __all__ = ["fit_image", "image_grid", "open_image", "save_png", "to_pil", "to_tensor", "to_uint8"]
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")  # none that another program is run for
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")  # none that Pillow runs another program for
 
 
 def to_uint8(images_B3HW: Tensor) -> Any:
@@ -41,7 +41,7 @@ def to_tensor(images: Sequence[Image.Image]) -> Tensor:
 
 
 def open_image(path: Path) -> Image.Image:
-    """Read an image file as RGB, turned as its camera says, transparent parts on white."""
+    """Read an image file as RGB, turned upright by its EXIF tag, with transparency on white."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no image {path}")
     try:
@@ -52,7 +52,7 @@ def open_image(path: Path) -> Image.Image:
 
 
 def fit_image(image: Image.Image, height: int, width: int) -> Image.Image:
-    """Scale an image until it covers height x width, and cut out its middle."""
+    """Scale an image to cover height x width and crop it at the centre."""
     return ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
 
 

@@ -1,8 +1,8 @@
 """Redraw a part of an image, or draw what lies around it: known bits are forced, scale by scale.
 
-A latent cell is known if all its pixels are; which bits a known part dictates at every scale is the rule of
-:class:`infinity.sampling.known.KnownFeatures`. What is unknown is replaced by a smooth continuation of the
-known pixels before the image is encoded, so that nothing of it shines through the encoder's convolutions.
+A latent cell is known if all its pixels are; which bits the known part dictates at every scale is decided by
+:class:`infinity.sampling.known.KnownFeatures`. Unknown pixels are replaced by a smooth continuation of the
+known ones before the image is encoded, so that nothing of them leaks through the encoder's convolutions.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def inpaint(
     Args:
         image: of one of the model's sizes.
         mask: of the same size, brighter than half where the image shall be redrawn.
-        prompts: of the whole images to be.
-        composite: put the known pixels back in the end, untouched; otherwise they went through the tokenizer.
+        prompts: describe the whole result.
+        composite: put the known pixels back untouched; otherwise they have been through the tokenizer.
         arguments: of the pipeline.
     """
     if mask.size != image.size:
@@ -75,7 +75,7 @@ def outpaint(
 
     Args:
         aspect_ratio: of the result.
-        scale: size of the image in it, relative to the largest that has room.
+        scale: size of the image in it, relative to the largest that fits.
         position: where the image lies: (0, 0) in the top left corner, (0.5, 1) at the middle of the bottom.
         composite, arguments: see :func:`inpaint`.
     """
@@ -96,7 +96,7 @@ def place_on_canvas(
     height, width = max(1, round(image.height * zoom)), max(1, round(image.width * zoom))
     if (height, width) == size:
         raise ValueError(
-            f"an image at scale {scale} leaves no room on {size[0]}x{size[1]} pixels: take a smaller scale, "
+            f"an image at scale {scale} fills all of {size[0]}x{size[1]} pixels: take a smaller scale, "
             "or another aspect ratio"
         )
     corner = (round(position[1] * (size[1] - width)), round(position[0] * (size[0] - height)))
@@ -108,7 +108,7 @@ def place_on_canvas(
 
 
 def known_features(pipeline: InfinityPipeline, image: Image.Image, redrawn: Image.Image) -> KnownFeatures:
-    """What is known of an image where the mask `redrawn` (of 0 and 255) is dark."""
+    """The features that are known of an image where the mask `redrawn` (of 0 and 255) is dark."""
     known_11HW = to_tensor([ImageChops.invert(redrawn)])[:, :1] > 0
     stride = pipeline.vae.config.stride
     known_cells = -F.max_pool2d(-known_11HW.float(), stride) > 0
@@ -117,7 +117,7 @@ def known_features(pipeline: InfinityPipeline, image: Image.Image, redrawn: Imag
 
 
 def _put_back(images: Any, image: Image.Image, redrawn: Image.Image) -> Any:
-    """The known pixels of an image in drawn ones, PIL images or tensors."""
+    """Drawn images (PIL or tensors) with the known pixels of `image` put back."""
     if isinstance(images, list):
         return [Image.composite(drawn, image.convert("RGB"), redrawn) for drawn in images]
     known_11HW = to_tensor([redrawn])[:, :1] < 0
@@ -148,6 +148,6 @@ def fill_unknown(images_B3HW: Tensor, known_B1HW: Tensor) -> Tensor:
         means_B3HW = F.interpolate(means_bhw, size=size)
         filled_B3HW = torch.where(done_B1HW, filled_B3HW, means_B3HW)
         done_B1HW = done_B1HW | found_B1HW
-        if (height, width) == (1, 1):
+        if (height, width) == (1, 1):  # nothing at all is known
             break
     return filled_B3HW

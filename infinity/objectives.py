@@ -27,7 +27,7 @@ class ARObjectiveConfig:
     """How the transformer is trained.
 
     Args:
-        self_correction: how inputs are disturbed.
+        self_correction: how inputs are corrupted.
         loss_weighting: "none": every token counts the same, so that the finest scales dominate; "sqrt_area":
             tokens of scale k count 1 / sqrt(area), the whole scale sqrt(area) (official
             ``reweight_loss_by_scale``).

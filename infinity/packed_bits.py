@@ -1,9 +1,9 @@
-"""Images in small files: their bits, one bit a bit.
+"""Images as their bits, packed into small files.
 
 Layout, little-endian: ``INFBITS`` and the version (8 bytes); bits per cell, number of scales (u16 each),
 number of images (u32); SHA-256 of the tokenizer (32 bytes); CRC-32 of the bits (u32); height and width of
 every scale (u16 each); then the bits, image by image, scale by scale, as (bit, row, column), packed most
-significant bit first and filled up to a whole byte. 256 x 256 pixels at 32 bits take 2.1 KB.
+significant bit first and padded to a whole byte. 256 x 256 pixels at 32 bits take 2.1 KB.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def write_bits(path: Path, bits: Sequence[Tensor], *, tokenizer: str) -> None:
 
 
 def read_bits(path: Path) -> PackedImages:
-    """Read what :func:`write_bits` wrote; the file's size is checked before anything is made of it."""
+    """Read what :func:`write_bits` wrote; sizes are checked before any memory is taken."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""``python -m infinity plan``: parameters, operations and memory of a model before it is built."""
+"""``python -m infinity plan``: a model's parameters, operations and memory before it is built."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ class _Subject(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what to plan."""
+    """Declare the command's options."""
     defaults = PlanOptions()
     parser.description = (
-        "Tell parameters, floating-point operations per image, and memory by part of training and of drawing."
+        "Count parameters, floating-point operations per image, and memory by part, in training and drawing."
     )
     parser.epilog = _EXAMPLES
     parser.add_argument(

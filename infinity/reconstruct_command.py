@@ -23,8 +23,8 @@ _EXAMPLES = f"""examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.description = (
-        "Code images with the tokenizer and decode them again. Images are scaled and cut to the nearest of "
-        "the model's sizes; .bits files are decoded only."
+        "Run images through the tokenizer and back. Images are scaled and cropped to the nearest of the "
+        "model's sizes; .bits files are only decoded."
     )
     parser.epilog = _EXAMPLES
     parser.add_argument("images", type=Path, nargs="+", help="image or .bits files")

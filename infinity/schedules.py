@@ -172,18 +172,22 @@ def build_schedule(aspect_ratio: float, sides: tuple[int, ...]) -> ScaleSchedule
         return ScaleSchedule(tuple(Scale(w, h) for h, w in build_schedule(1 / aspect_ratio, sides)))
     scales: list[Scale] = []
     for side in sides:
-        scales.append(_shape_of_area(aspect_ratio, side * side, above=scales[-1] if scales else Scale(0, 0)))
+        scales.append(_shape_of_area(aspect_ratio, side * side, scales[-1] if scales else Scale(0, 0)))
     return ScaleSchedule(tuple(scales))
 
 
-def _shape_of_area(aspect_ratio: float, area: int, above: Scale) -> Scale:
-    """The best size among those that contain `above` and differ from it: no side may shrink."""
+def _shape_of_area(aspect_ratio: float, area: int, previous: Scale) -> Scale:
+    """The best size that is larger than the `previous` one, of which no side may shrink."""
     candidates = [
         Scale(h, max(1, round(h / aspect_ratio) + delta))
         for h in range(1, math.ceil(2 * math.sqrt(area * aspect_ratio)) + 2)
         for delta in (-1, 0, 1)
     ]
-    growing = [scale for scale in candidates if scale.h >= above.h and scale.w >= above.w and scale != above]
+    growing = [
+        scale
+        for scale in candidates
+        if scale.h >= previous.h and scale.w >= previous.w and scale != previous
+    ]
 
     def badness(scale: Scale) -> tuple[float, float]:
         area_error = abs(math.log(scale.area / area))

@@ -1,4 +1,4 @@
-"""Every image has a seed of its own, so that it can be drawn again alone."""
+"""Every image has its own seed, so that it can be drawn again by itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["image_seed", "seeds_of_images"]
 
 
 def image_seed(seed: int, *numbers: int) -> int:
-    """The own seed of an image in a run with one seed, by its numbers: of the prompt, and of its images."""
+    """Derive an image's seed from the run's seed and the image's numbers (of its prompt, and within it)."""
     text = ":".join(map(str, (seed, *numbers)))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest())
 
@@ -26,8 +26,8 @@ def seeds_of_images(
     """One seed per image (all images of a prompt together).
 
     Args:
-        seeds: one per image, or a single one (0 if neither is given) that they follow from: adding prompts or
-            images per prompt changes none of the others.
+        seeds: one per image, or a single one (0 if neither is given) to derive them from; adding prompts or
+            images per prompt then changes none of the others.
         generator: the seeds are drawn from it, or from one generator per image.
     """
     if seeds is not None and generator is not None:

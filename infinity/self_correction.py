@@ -30,19 +30,18 @@ __all__ = ["SelfCorrectionConfig", "TeacherForcing", "self_correct"]
 
 @dataclass(frozen=True, kw_only=True)
 class SelfCorrectionConfig:
-    """How training inputs are disturbed.
+    """How training inputs are corrupted.
 
     Args:
         mode: ``off``: teacher forcing on the image's own bits (Table 6 "baseline"). ``flip_only``: inputs
-            contain flipped bits, labels are the undisturbed image's ("random flip"); the official switch that
-            is named so, ``noise_apply_requant=0``, leaves the inputs undisturbed as well. ``full``: flip and
-            re-quantise.
+            contain flipped bits, labels are the clean image's ("random flip"; the official switch for it,
+            ``noise_apply_requant=0``, leaves the inputs clean as well). ``full``: flip and re-quantise.
         max_flip: the share of flipped bits is drawn uniformly from 0, 0.01, .., max_flip (the official grid),
             for each scale anew.
-        num_scales: only the first so many scales are disturbed; 0 for all. (Flips of the last scale have no
-            effect.)
-        draw: one share for the whole batch, as officially, or one for every sample: same distribution for
-            each sample, less variance in the gradient.
+        num_scales: how many scales are corrupted, from the first on; 0 for all. (Flips of the last scale have
+            no effect.)
+        draw: one share for the whole batch, as officially, or one per sample: the same distribution for each
+            sample, with less variance in the gradient.
     """
 
     mode: Literal["off", "flip_only", "full"] = "full"

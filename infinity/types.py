@@ -68,13 +68,13 @@ class ImageTextBatch(NamedTuple):
     captions: list[str]
     keys: list[str]  # names of the samples, unique in the data set
     aspect_ratio: float  # height / width bucket, one of Resolution.aspect_ratios
-    counts: bool = True  # False: it only keeps this rank in step with others; nothing is measured on it
-    features_BDHW: Tensor | None = None  # of the tokenizer's encoder, if a cache has them
-    text: TextStates | None = None  # of the captions, in any float type, if a cache has them
+    counts: bool = True  # False: only keeps this rank in step with the others; left out of every mean
+    features_BDHW: Tensor | None = None  # the tokenizer's, if they were cached
+    text: TextStates | None = None  # the captions' states in any float type, if they were cached
 
     @property
     def weight(self) -> int:
-        """How many samples a mean over the data takes in."""
+        """How many samples the batch adds to a mean over the data."""
         return len(self.captions) if self.counts else 0
 
 

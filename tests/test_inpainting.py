@@ -125,5 +125,5 @@ def test_a_place_outside_of_the_canvas_is_refused(pipeline, image, options):
 
 
 def test_an_image_that_fills_the_canvas_is_refused():
-    with pytest.raises(ValueError, match=r"at scale 1 leaves no room on 40x80 pixels"):
+    with pytest.raises(ValueError, match=r"at scale 1 fills all of 40x80 pixels"):
         place_on_canvas(Image.new("RGB", (160, 80)), (40, 80), 1, (0.5, 0.5))

@@ -227,6 +227,7 @@ def test_settings_travel_with_the_model_and_arguments_override_them(pipeline, tm
         ({"prompts": "a", "output_type": "jpg"}, "output_type must be pil, pt or bits, got 'jpg'"),
         ({"prompts": "a", "num_images_per_prompt": 0}, "must be at least 1, got 0 and 32"),
         ({"prompts": "a", "batch_size": 0}, "must be at least 1, got 1 and 0"),
+        ({"prompts": "a", "negative_prompt": ["b"]}, "must be one text, for all prompts, got \\['b'\\]"),
     ],
 )
 def test_bad_input_is_refused(pipeline, arguments, message):
@@ -258,7 +259,7 @@ def test_a_folder_without_a_pipeline_is_refused(tmp_path):
         ),
         (
             "nobody/nothing",
-            "there is no directory nobody/nothing, and the Hugging Face hub gave no such model",
+            "there is no directory nobody/nothing, and the Hugging Face hub has no such model",
         ),
     ],
 )

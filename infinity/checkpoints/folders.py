@@ -1,4 +1,4 @@
-"""What a folder of others holds, told by the files that their libraries write."""
+"""Recognise what a foreign folder holds by the files that other libraries write."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def describe_folder(folder: Path) -> str | None:
 
 
 def _names(path: Path, *keys: str) -> str:
-    """The texts under some keys of a JSON file, in brackets."""
+    """The texts under some keys of a JSON file, in parentheses."""
     content = read_json_object(path)
     values: list[Any] = []
     for key in keys:

@@ -1,9 +1,9 @@
 """Trained models as directories: ``config.json`` says what a model is, ``model.safetensors`` its weights.
 
 Weights of more than `max_shard_size` bytes are cut into ``model-00001-of-0000N.safetensors`` with an index,
-as Hugging Face's libraries do. A hash of all weights stands in ``config.json`` and in the header of every
-weights file, so that files of two saves can't be taken for one model; comparing the two costs nothing,
-however large the model.
+as Hugging Face's libraries do. ``config.json`` and the header of every weights file hold a hash of all
+weights, so that files of two saves are never taken for one model; comparing the hashes costs nothing, however
+large the model.
 """
 
 from __future__ import annotations

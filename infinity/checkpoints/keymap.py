@@ -92,7 +92,7 @@ def describe_differences(
 
 
 def shape_of(state: Mapping[str, Tensor], name: str, num_dims: int) -> tuple[int, ...]:
-    """Shape of a tensor that must be there, with so many dimensions, none of them 0."""
+    """Shape of a tensor that must be there, with `num_dims` dimensions, none of them 0."""
     if name not in state:
         raise ValueError(f"the weights have no {name}; is the file complete?")
     shape = tuple(state[name].shape)

@@ -1,4 +1,4 @@
-"""Recognising official weights, wherever they lie in a file, and building our models from them."""
+"""Find official weights, wherever they lie in a file, and build our models from them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Key table of the official transformer's checkpoints (FoundationVision/Infinity, ``infinity_2b_reg.pth``).
 
-Three things differ beside names: the official code interleaves the channel pairs that RoPE rotates (ours lie
+Three things differ besides names: the official code interleaves the channel pairs that RoPE rotates (ours lie
 in two halves), keeps singleton dimensions, and names blocks by chunk (``block_chunks.0.module.0``) unless it
 was told to make one chunk (``blocks.0``).
 """

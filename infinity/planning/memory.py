@@ -21,7 +21,7 @@ from infinity.vae.config import VAEConfig
 __all__ = ["DrawingMemory", "TrainingMemory", "drawing_memory", "training_memory"]
 
 _FLOAT = 4
-_IN_FLIGHT = 2  # blocks whose weights and gradients are whole at a time: the current and the next one
+_IN_FLIGHT = 2  # blocks whose weights and gradients are gathered at once: the current and the next one
 
 
 class TrainingMemory(NamedTuple):
@@ -40,7 +40,7 @@ class TrainingMemory(NamedTuple):
 
     @property
     def peak(self) -> int:
-        """The most bytes at a time."""
+        """Most bytes held at once."""
         step = self.casts + self.activations + self.logits
         return sum(self) - min(step, self.encoding)
 
@@ -57,7 +57,7 @@ class DrawingMemory(NamedTuple):
 
     @property
     def peak(self) -> int:
-        """The most bytes at a time."""
+        """Most bytes held at once."""
         transformer = self.kv_cache + self.text_keys_values + self.activations
         return sum(self) - min(transformer, self.decoding)
 

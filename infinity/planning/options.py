@@ -14,20 +14,20 @@ Precision = Literal["32", "bf16-mixed", "bf16-true"]
 
 @dataclass(frozen=True, kw_only=True)
 class PlanOptions:
-    """A setting to plan for.
+    """How the model would be trained and sampled.
 
     Args:
         batch_size: images per device, of one training step and of one drawing.
         devices: how many devices train together.
         strategy: what the devices share: "single" is one device; "ddp" repeats everything on each; "zero2"
-            divides gradients and optimizer states and keeps whole weights from the forward to the backward
-            pass; "fsdp" divides the weights as well and gathers those of a block when they are needed.
+            divides gradients and optimizer states, and keeps whole weights from the forward to the backward
+            pass; "fsdp" divides the weights as well, and gathers a block's when they are needed.
         precision: "32"; "bf16-mixed", float32 weights under autocast; "bf16-true", bfloat16 weights.
         optimizer: "adamw", or "muon" for the matrices of the blocks and AdamW for all else.
         ema: whether an average of the weights is kept.
         checkpointing: "block" keeps the input of every block only and computes the rest again.
         guided: whether images are drawn with guidance, which doubles the batch.
-        text_length: text tokens of the longest caption of a batch.
+        text_length: tokens of the longest caption in a batch.
     """
 
     batch_size: int = 1

@@ -1,4 +1,4 @@
-"""One model, one image size, one way to run it: what it costs."""
+"""What one model costs at one image size, run in one way."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def make_plan(config: InfinityConfig, vae: VAEConfig, schedule: ScaleSchedule, o
 
 
 def paper_tokenizer(token_bits: int) -> VAEConfig:
-    """The official tokenizer of so many bits per token, all of which have 16 pixels per token side.
+    """The official tokenizer with `token_bits` per token; all have 16 pixels per token side.
 
     56 bits are four latent cells of 14 bits and stride 8; every other number is one cell of stride 16.
     """

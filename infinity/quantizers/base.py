@@ -32,7 +32,7 @@ class Quantizer(nn.Module, ABC):
 
     @property
     def learning(self) -> bool:
-        """Whether this is a training step; a preview amid training has no gradients, maybe no other ranks."""
+        """Whether this is a training step: a preview during training has no gradients, and may run alone."""
         return self.training and torch.is_grad_enabled()
 
     def bits_of(self, z_BDHW: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a pipeline hands back, and tells on the way."""
+"""What a pipeline returns, and what it reports on the way."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PipelineOutput(NamedTuple):
 
 
 class ScaleEnd(NamedTuple):
-    """What a callback learns after every scale of every batch."""
+    """What a callback is given after every scale of every batch."""
 
     scale: int  # from 0
     images: range  # numbers of the images that are being drawn

@@ -22,7 +22,7 @@ class _StoppedError(Exception):
 def live_images(
     pipeline: InfinityPipeline, draw: Callable[[Callable[[ScaleEnd], None]], PipelineOutput]
 ) -> Iterator[Image.Image]:
-    """An image after every scale: what there is of the first image of `draw`, and in the end the image.
+    """The first image of `draw`, as far as it is drawn, after every scale.
 
     Args:
         draw: calls `pipeline` with the callback that it is given. It runs in a thread of its own and is

@@ -109,7 +109,7 @@ def _page(painter: Painter, title: str) -> gr.Blocks:
         )
         with gr.Accordion("Draw a part anew", open=False):
             gr.Markdown(
-                "Take the image, or load another. Paint over what shall change, and describe the whole."
+                "Take the image, or load another. Paint over what should change, and describe the result."
             )
             editor = gr.ImageEditor(
                 label="Paint",

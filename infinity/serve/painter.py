@@ -1,4 +1,4 @@
-"""What the page's buttons do: settings as people type them in, images out as they grow."""
+"""What the page's buttons do: take settings as people type them, give images as they grow."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Frame(NamedTuple):
 
     image: Image.Image
     scale: str  # its size, as "2x2" tokens
-    rewriting: dict[str, str]  # the prompt, what was drawn instead, and what rewrote it; empty if nothing did
+    rewriting: dict[str, str]  # the prompt, what was drawn instead, and by which rewriter; empty without one
 
 
 class Painter:
@@ -74,7 +74,7 @@ class Painter:
 
         Args:
             image: cut to the model's nearest shape.
-            strokes: RGBA images of the size of `image`, opaque where it shall be drawn anew.
+            strokes: RGBA images of the size of `image`, opaque where it is to be drawn anew.
         """
         settings = _settings(seed, guidance, temperature)
         resolution = self.pipeline.resolution
@@ -83,7 +83,7 @@ class Painter:
         for stroke in strokes:
             mask = ImageChops.lighter(mask, stroke.getchannel("A"))
         if mask.getbbox() is None:
-            raise ValueError("nothing is painted: paint over the part of the image that shall be drawn anew")
+            raise ValueError("nothing is painted: paint over the part of the image to draw anew")
         known, redrawn = (fit_image(part, *resolution.image_size(ratio)) for part in (image, mask))
         text, rewriting = self._rewritten(prompt, rewrite)
         return self._frames(
@@ -93,7 +93,7 @@ class Painter:
         )
 
     def _rewritten(self, prompt: str, rewrite: bool) -> tuple[str, dict[str, str]]:
-        """What to draw, and how it came about."""
+        """The prompt to draw, and the record of how it was rewritten."""
         if self.rewriter is None or not rewrite or not prompt.strip():
             return prompt, {}
         [text] = self.rewriter.rewrite([prompt])

@@ -1,10 +1,9 @@
 """A text encoder without weights: every token is the sum of hashed n-grams and a position signal.
 
 The state of a word is a random sign vector of the word, plus one of the word and its predecessor, plus
-sinusoids of its position. Signs come from a cryptographic hash of the text, so they are the same everywhere
-and for ever. It knows no meanings, but tells words, neighbours ("red circle" from "circle red") and positions
-apart, which is what small synthetic worlds need, and it exercises the frozen-encoder path without any
-download.
+sinusoids of its position. Signs come from a cryptographic hash of the text, so they never change. The encoder
+knows no meanings, but it tells words, their order ("red circle" from "circle red") and positions apart, which
+is enough for small synthetic worlds, and it exercises the frozen-encoder path without a download.
 """
 
 from __future__ import annotations

@@ -75,8 +75,7 @@ class ForwardFlops(NamedTuple):
 
 
 def attention_pairs(schedule: ScaleSchedule, attention: AttentionKind | None = None) -> int:
-    """Pairs of query and key: those that the block-causal mask allows, or those that a way of attention
-    computes.
+    """Query-key pairs: those that the block-causal mask allows or, given `attention`, those it computes.
 
     Sampling with a cache computes exactly the allowed ones.
     """
@@ -135,7 +134,7 @@ def sampling_flops(
 
 
 def logits_per_token(config: InfinityConfig) -> int:
-    """How many are computed: a bit's two rows are subtracted before they are applied."""
+    """Logits that the head computes; a bit's two rows are subtracted before they are applied."""
     return config.token_bits if config.head == "bitwise" else 2**config.token_bits
 
 

@@ -44,7 +44,7 @@ class VAE(nn.Module):
 
     @torch.no_grad()
     def for_inference(self, dtype: torch.dtype = torch.float32) -> VAE:
-        """Lay convolutions out as their fastest kernels want them, stored in `dtype`, in place.
+        """Freeze the model and store its networks in `dtype` and channels_last, in place.
 
         Without a backward pass channels_last is faster everywhere.
         """
