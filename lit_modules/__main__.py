@@ -1,4 +1,4 @@
-"""Train: ``python -m lit_modules {vae,ar} {fit,validate,test} --config FILE ...``."""
+"""Train: ``python -m lit_modules {vae,ar} {fit,validate,test} --config FILE ...``, or ``demo``."""
 
 from __future__ import annotations
 

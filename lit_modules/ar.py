@@ -31,7 +31,7 @@ __all__ = ["ARModule"]
 
 
 class ARModule(SuiteModule):
-    """Trains a transformer to predict the bits of every scale from the scales before, under self-correction.
+    """Trains a transformer to predict the bits of every scale from the scales before it.
 
     Args:
         transformer: the network.
@@ -41,9 +41,9 @@ class ARModule(SuiteModule):
         text: the frozen text encoder.
         optimizer: of the transformer.
         sampling: how the pictures of a validation are drawn.
-        prompts: captions of those pictures; the first ones of the validation split if there are none.
-        feature_cache_mib: memory for tokenizer features and text states, so that an image and a caption are
-            encoded once only; 0 for none.
+        prompts: captions of those pictures; by default the first ones of the validation split.
+        feature_cache_mib: memory for tokenizer features and text states, so that every image and caption is
+            encoded only once; 0 for none.
         init_from: directory of an exported pipeline whose weights training starts with (the next stage of
             a recipe); empty for random weights.
         seed: of everything that is drawn while training; set by ``seed_everything``.
@@ -121,7 +121,7 @@ class ARModule(SuiteModule):
             shard(self.net, self.net.blocks, self.trainer.strategy.root_device)
 
     def _check_fit(self, vae: VAE, text_width: int, text_max_len: int) -> None:
-        """Compare what meets in this module: tokenizer, text encoder, transformer, resolution."""
+        """Check that tokenizer, text encoder, transformer and resolution fit each other."""
         ours, config = self.net.config, vae.config
         for key, value, source, expected in (
             (
@@ -164,7 +164,7 @@ class ARModule(SuiteModule):
         self._evaluate("test", batch, batch_idx)
 
     def _evaluate(self, split: Split, batch: ImageTextBatch, batch_idx: int) -> None:
-        """Log the loss without flips and, where training has any, with the same flips in every epoch."""
+        """Log the loss without flips and, if training flips bits, with the same flips in every epoch."""
         terms = self._objective(split, batch, None)
         if self.objective.self_correction.mode != "off":
             generator = self.randomness(split, len(batch.captions), batch_idx)
@@ -221,12 +221,12 @@ class ARModule(SuiteModule):
         return columns
 
     def training_flops(self, batch: ImageTextBatch) -> int:
-        """Floating-point operations of the last step, which was on `batch`, through the transformer."""
+        """Floating-point operations in the transformer of the last step, which was on `batch`."""
         schedule = self.resolution.schedule(batch.aspect_ratio)
         return len(batch.captions) * training_flops(self.net.config, schedule, self._num_text_tokens)
 
     def pipeline(self, net: Infinity) -> InfinityPipeline:
-        """What draws images with `net`, which is in evaluation mode from then on."""
+        """A pipeline that draws with `net`, which it puts into evaluation mode."""
         return InfinityPipeline(
             self.encoders.vae,
             net,
@@ -237,7 +237,7 @@ class ARModule(SuiteModule):
         )
 
     def export(self, directory: Path, net: Infinity) -> None:
-        """Write a pipeline that draws images: transformer, tokenizer, text encoder, and what trained them."""
+        """Write a pipeline, with the record of how it was trained."""
         extra = {
             "step": self.num_steps,
             "vae_sha256": self._vae_sha256,

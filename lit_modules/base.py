@@ -28,7 +28,7 @@ _TRAINING_ONLY = {
     *(f"quantizer.{name}" for name in ("detach_residual", "diversity_gamma", "inv_temperature")),
     "quantizer.scale_depth_dropout",
 }
-"""Keys of a network's config that don't change what its weights mean."""
+"""Keys of a network's config that don't change what its weights compute."""
 _STREAMS = {"train": 0, "val": 1, "test": 2}
 
 
@@ -36,7 +36,7 @@ class SuiteModule(L.LightningModule):
     """A page of wiring around one network of the core.
 
     Subclasses set `net`, the network that is trained, averaged and exported, and `configs`, the dataclasses
-    that a checkpoint has to agree with.
+    that a checkpoint must agree with.
     """
 
     net: nn.Module
@@ -48,12 +48,12 @@ class SuiteModule(L.LightningModule):
         self.seed = seed
         self._loaded_steps = 0
         self._logged_step = 0
-        self.last_losses: dict[Split, float] = {}  # as logged, on the host
-        self._means: dict[Split, NamedMeans] = {}  # not modules: they are no part of the model's state
+        self.last_losses: dict[Split, float] = {}  # as last logged
+        self._means: dict[Split, NamedMeans] = {}  # a plain dict keeps them out of the state dict
 
     @property
     def num_steps(self) -> int:
-        """Optimizer steps behind the weights; the trainer counts from 0 when it only evaluates."""
+        """Optimizer steps that made the weights; the trainer counts from 0 when it only evaluates."""
         return max(self.global_step, self._loaded_steps)
 
     # Randomness
@@ -61,7 +61,7 @@ class SuiteModule(L.LightningModule):
     def randomness(self, split: Split, batch_size: int, batch_idx: int) -> BatchShare:
         """This rank's share of a batch's random numbers.
 
-        They are a function of seed and position: a resumed run repeats them, and so does every evaluation.
+        They depend on seed and position alone, so resumed runs and repeated evaluations draw the same ones.
         """
         if split == "train":
             position = (self.global_step, batch_idx % self.trainer.accumulate_grad_batches)
@@ -75,11 +75,11 @@ class SuiteModule(L.LightningModule):
     # Logging
 
     def log_terms(self, split: Split, terms: LossTerms, batch_size: int) -> None:
-        """Collect what a step reports; training logs the means since the last time every few steps."""
+        """Collect what a step reports; training logs the means every few steps."""
         values = {f"{split}/loss": terms.total.detach()}
         values |= {f"{split}/{name}": value for name, value in terms.logs.items()}
         means = self._means.get(split)
-        if means is None or set(means.names) != values.keys():  # new losses may begin during a run
+        if means is None or set(means.names) != values.keys():  # a loss may start during a run
             self._means[split] = NamedMeans(tuple(values)).to(self.device)
         self._means[split].update(values, batch_size)
 
@@ -111,7 +111,7 @@ class SuiteModule(L.LightningModule):
     # Optimization
 
     def progress(self) -> float:
-        """Share of the run that lies behind, in [0, 1]: of its steps or of its time, whichever is further."""
+        """Share of the run that is done, in [0, 1]: of its steps or of its time, whichever is larger."""
         trainer = self.trainer
         shares = [0.0]
         if trainer.max_steps > 0:
@@ -119,7 +119,7 @@ class SuiteModule(L.LightningModule):
         timer = time_limit(trainer)
         if timer is not None:
             elapsed, remaining = timer.time_elapsed(), timer.time_remaining()
-            # clocks differ between ranks, learning rates may not
+            # clocks differ between ranks, but learning rates must not
             shares.append(trainer.strategy.broadcast(elapsed / max(1e-9, elapsed + remaining)))
         return min(1.0, max(shares))
 
@@ -158,7 +158,7 @@ class SuiteModule(L.LightningModule):
     # Checkpoints
 
     def _start_from(self, trained: nn.Module) -> None:
-        """Take the weights of a trained network of the same shape over."""
+        """Start with the weights of a trained network of the same shape."""
         ours, theirs = (config_to_dict(net.config) for net in (self.net, trained))
         different = ", ".join(
             key for key, there, here in _differences(theirs, ours) if key not in _TRAINING_ONLY
@@ -175,13 +175,13 @@ class SuiteModule(L.LightningModule):
         self._loaded_steps = checkpoint["global_step"]
 
     def check_config(self, saved: dict[str, Any]) -> None:
-        """Refuse the configuration of a checkpoint that this module can't go on from."""
+        """Refuse a checkpoint whose configuration this module can't resume."""
         if saved.keys() != self.configs.keys():
             raise ValueError(
                 f"the checkpoint holds another kind of model: it is configured by {', '.join(saved)}, "
                 f"this one by {', '.join(self.configs)}"
             )
-        # rebuilt, so that keys which are younger than the checkpoint have their defaults
+        # rebuilt, so that keys that the checkpoint doesn't know have their defaults
         rebuilt = {name: config_from_dict(type(config), saved[name]) for name, config in self.configs.items()}
         different = [
             f"model.{key} is {there} there and {here} here"
@@ -215,7 +215,7 @@ def _differences(theirs: Any, ours: Any, key: str = "") -> Iterator[tuple[str, A
 
 
 def _by_name(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, list[Tensor]]]:
-    """Parameters of the groups that share a name; a name is clipped as a whole."""
+    """Parameters by group name; groups of one name are clipped together."""
     named: dict[str, list[Tensor]] = {}
     for group in optimizer.param_groups:
         named.setdefault(group["name"], []).extend(group["params"])

@@ -1,4 +1,4 @@
-"""Checkpoints on disk, files or (in shards) folders: where to start from, what is in one, replacing one."""
+"""Checkpoints on disk, files or (in shards) folders: find, inspect and replace them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHARDED = ("meta.pt", ".metadata")  # files of every checkpoint in shards; the 
 
 
 def last_checkpoint(run: str | Path) -> Path:
-    """Where a run keeps the checkpoint to go on from; the best one, if it ended before any other was due."""
+    """The checkpoint to resume a run from; the best one, if the run ended before any other was due."""
     path = Path(run) / "checkpoints" / "last.ckpt"
     places = (path, _aside(path), path.with_name("best.ckpt"))
     return next((place for place in places if place.exists()), path)

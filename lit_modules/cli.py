@@ -111,7 +111,8 @@ class SuiteCLI(LightningCLI):
             loggers = [TensorBoardLogger(run, name="", version=""), MetricsLog(run)]
             kwargs["logger"] = loggers if fitting else False
         if fitting and self.config.fit.checkpoints.monitor not in ("", "val/loss"):
-            kwargs["num_sanity_val_steps"] = config.num_sanity_val_steps or 1  # tells whether it is logged
+            # shows before training whether the monitored quantity is logged at all
+            kwargs["num_sanity_val_steps"] = config.num_sanity_val_steps or 1
         if fitting and not config.fast_dev_run:
             kwargs["callbacks"] = [*(config.callbacks or []), Throughput(), Export()]
         return super().instantiate_trainer(**kwargs)
@@ -173,7 +174,7 @@ def main(argv: list[str]) -> int:
 
 
 def _check_trainer(trainer: Any) -> None:
-    """Refuse what Lightning offers and these modules can't do."""
+    """Refuse options of Lightning's that these modules don't support."""
     run = trainer.default_root_dir
     if not run:
         raise ValueError(
@@ -184,7 +185,7 @@ def _check_trainer(trainer: Any) -> None:
             raise ValueError(f"trainer.{name} must be at least 1, got 0")
     if str(trainer.strategy).startswith(("fsdp", "deepspeed")):
         raise ValueError(
-            f"trainer.strategy {trainer.strategy} wraps whole modules, which these can't bear; "
+            f"trainer.strategy {trainer.strategy} wraps whole modules, which is not supported; "
             "use lightning.pytorch.strategies.ModelParallelStrategy, which shards the transformer"
         )
     if str(trainer.precision).startswith("transformer-engine") and not find_spec("transformer_engine"):
@@ -200,7 +201,7 @@ def _check_trainer(trainer: Any) -> None:
 
 
 def _check_room(run: Path) -> None:
-    """Refuse a run whose folders can't be made, before anything is trained that couldn't be kept."""
+    """Refuse a run whose folders can't be made, before anything is trained that can't be saved."""
     folders = (
         *reversed(run.parents),
         run,
@@ -214,7 +215,7 @@ def _check_room(run: Path) -> None:
 
 
 def _quiet() -> None:
-    """Show our own messages, and not the advice that Lightning gives to everybody."""
+    """Show our own messages, but not Lightning's general advice."""
     level = logging.WARNING if rank_zero_only.rank else logging.INFO
     logging.basicConfig(level=level, format="%(message)s")
     for library in ("lightning.pytorch", "lightning.fabric"):

@@ -1,4 +1,4 @@
-"""torch.compile, with a sentence where it can't work."""
+"""torch.compile, refused in one sentence where it can't work."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["compile_in_place"]
 
 
 def compile_in_place(*modules: nn.Module, device: torch.device) -> None:
-    """Compile the forward passes of modules; names of parameters stay as they are.
+    """Compile the forward passes of modules; their parameters keep their names.
 
-    Every batch shape is compiled by itself, as there are as many as aspect ratios.
+    Every batch shape gets its own code, as there are only as many shapes as aspect ratios.
     """
     if device.type == "cpu" and not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""YAML files of runs: a mistake is told with its file, and what a run was given is kept beside it."""
+"""YAML files of runs: mistakes are reported with their file, and a run keeps the config it was given."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class NamingParser(LightningArgumentParser):
     def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             config = super().parse_path(path, *args, **kwargs)
-            self.validate(config, skip_required=True)  # else noticed when all files are one
+            self.validate(config, skip_required=True)  # later, all files are merged
             return config
         except (ValueError, TypeError, KeyError, ArgumentError) as error:
             raise ArgumentError(None, f"in {path}: {error}") from error
 
 
 class SaveConfig(SaveConfigCallback):
-    """Writes ``<run>/config.yaml`` once nothing stands against training any more, and for training only."""
+    """Writes ``<run>/config.yaml`` once training starts, and for training only."""
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Too early: the checkpoint to go on from may yet be refused."""

@@ -1,7 +1,6 @@
-"""``python -m lit_modules demo``: data, tokenizer, transformer, images, scores, report, in one time budget.
+"""``python -m lit_modules demo``: data, tokenizer, transformer, images, scores and report in one time budget.
 
-Finished stages are kept in the output folder and skipped when it is called again; an interrupted training
-goes on from its last checkpoint.
+Called again, it skips finished stages and resumes an interrupted training from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ class DemoOptions:
 
 
 class Stages:
-    """Runs stages once each, and remembers in ``stages.json`` what is done and how long it took."""
+    """Runs each stage once, and records in ``stages.json`` what is done and how long it took."""
 
     def __init__(self, options: DemoOptions) -> None:
         self.path = options.run / "stages.json"
@@ -104,7 +103,7 @@ class Stages:
     def grant(self, name: str, share: float) -> float:
         """Seconds of training for a stage: its share of what is left; the same after a restart."""
         if name not in self.state["granted"]:
-            granted = self.state["granted"]  # counts in full, also where a restart saw only the end of it
+            granted = self.state["granted"]  # counts in full, even if a restart timed only the end of a stage
             spent = sum(max(took, granted.get(stage, 0.0)) for stage, took in self.state["seconds"].items())
             left = self.budget - spent - self.reserve
             self.state["granted"][name] = max(5.0, share * left)
@@ -183,7 +182,7 @@ def _evaluate(options: DemoOptions) -> None:
 
 
 def headline(report: Path) -> list[str]:
-    """The numbers that the report opens with, a line each, with 95 % intervals."""
+    """The numbers that the report opens with, one per line, with 95 % intervals."""
     from evaluation.reports.labels import default_headline, format_interval, format_value, label_of
     from evaluation.results import Result
 

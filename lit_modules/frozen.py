@@ -16,7 +16,7 @@ __all__ = ["FrozenEncoders", "TensorCache"]
 
 
 class TensorCache:
-    """Tensors by name in main memory, up to a budget; what comes later is not kept."""
+    """Tensors by name in main memory; once the budget is spent, no more are kept."""
 
     def __init__(self, budget_bytes: int) -> None:
         self.budget_bytes = budget_bytes
@@ -42,13 +42,12 @@ class TensorCache:
 
 
 class FrozenEncoders:
-    """Turns a batch into what the transformer is trained on. Not a module: neither trained, saved nor
-    sharded.
+    """Turns a batch into what the transformer is trained on. No module: not trained, saved or sharded.
 
     Args:
-        cache_bytes: memory for what the networks compute, so that they see every image and every caption
-            once; 0 for none. Samples have to look the same in every epoch.
-        idle_text: batches bring their text states, so that the text encoder stays on the CPU.
+        cache_bytes: memory for what the networks compute, so that they see every image and caption only once;
+            0 for none. Samples must then look the same in every epoch.
+        idle_text: batches bring their text states, so the text encoder may stay on the CPU.
     """
 
     def __init__(self, vae: VAE, text: TextEncoder, cache_bytes: int, *, idle_text: bool = False) -> None:
@@ -65,15 +64,13 @@ class FrozenEncoders:
 
     @torch.no_grad()
     def features(self, split: str, batch: ImageTextBatch) -> Tensor:
-        """Tokenizer features (B, D, H, W), float32, the batch's own if it has some; keys name samples within
-        a split.
-        """
+        """Tokenizer features (B, D, H, W), float32, the batch's own if it has some."""
         if batch.features_BDHW is not None:
             return batch.features_BDHW
         images_B3HW = batch.images_B3HW
         if not self.cache.budget_bytes:
             return encode_in_parts(self.vae, images_B3HW)
-        names = [f"image/{split}/{batch.aspect_ratio}/{key}" for key in batch.keys]
+        names = [f"image/{split}/{batch.aspect_ratio}/{key}" for key in batch.keys]  # unique in a split only
         features = self.cache.get(names, lambda rows: encode_in_parts(self.vae, images_B3HW[rows]))
         return torch.stack([feature.to(images_B3HW.device) for feature in features])
 

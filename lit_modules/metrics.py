@@ -12,10 +12,7 @@ __all__ = ["NamedMeans"]
 
 
 class NamedMeans(Metric):
-    """Weighted means of many named quantities (one per scale, one per bit, ...) in a single metric.
-
-    All of them travel between ranks in one message.
-    """
+    """Weighted means of many named quantities (per scale, per bit, ...); ranks share them in one message."""
 
     full_state_update = False
     sums_N: Tensor
@@ -28,7 +25,7 @@ class NamedMeans(Metric):
         self.add_state("weight", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, values: Mapping[str, Tensor], weight: int) -> None:
-        """Take the means over a batch of `weight` samples in."""
+        """Add the means over a batch of `weight` samples."""
         if values.keys() != set(self.names):
             raise ValueError(f"expected {', '.join(self.names)}, got {', '.join(values)}")
         values_N = torch.stack([values[name].detach().to(self.sums_N) for name in self.names])

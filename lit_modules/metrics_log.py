@@ -1,4 +1,4 @@
-"""Logged metrics as JSON lines, which anything can read and which resumed runs continue."""
+"""Logged metrics as JSON lines: anything can read them, and resumed runs append to them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Optimizer and learning rate: one configuration, one optimizer object, a schedule over progress.
 
-Progress is a number in [0, 1]: the larger one of the share of steps and the share of the time budget that are
-spent. A run that is limited by wall-clock time thus decays its learning rate as one limited by steps does.
+Progress is a number in [0, 1]: the share of steps or of the time budget that is spent, whichever is larger.
+A run limited by wall-clock time thus decays its learning rate just as one limited by steps does.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class OptimizerConfig:
     """How weights are updated.
 
     Args:
-        kind: "adamw", or "muon": Muon for the matrices of the transformer's blocks, AdamW for all else, with
-            the same learning rate (Muon's updates are scaled to AdamW's size).
+        kind: "adamw", or "muon": Muon for the matrices of the transformer's blocks and AdamW for all else, at
+            the same learning rate (Muon's updates are scaled to the size of AdamW's).
         lr: peak learning rate.
         betas: AdamW's averaging factors.
         weight_decay: decoupled, on matrices only.
         warmup_steps: steps over which the learning rate grows linearly from 0.
         schedule: what happens after `decay_start`.
-        decay_start: progress (share of steps or of time, whichever is further) at which the decay begins.
+        decay_start: progress at which the decay begins.
         final_lr: where the decay ends, as a share of `lr`.
         grad_clip: largest norm of the gradient; 0 for no limit.
     """
@@ -66,7 +66,7 @@ class OptimizerConfig:
 
 
 def lr_scale(progress: float, step: int, config: OptimizerConfig) -> float:
-    """Factor on the learning rate of step `step` (from 0) when `progress` of the run lies behind."""
+    """Factor on the learning rate of step `step` (from 0) when `progress` of the run is done."""
     warmup = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
     decayed = min(1.0, max(0.0, (progress - config.decay_start) / (1 - config.decay_start)))
     if config.schedule == "constant":

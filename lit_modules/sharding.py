@@ -27,8 +27,8 @@ def is_sharded(trainer: Trainer) -> bool:
 def shard(net: nn.Module, blocks: nn.ModuleList, device: torch.device) -> None:
     """Divide the parameters of every block, and of the rest, among all ranks.
 
-    Every rank sees other samples. (Lightning's mesh takes the ranks of a node for tensor-parallel by default,
-    and gradients would not be averaged over them.)
+    The mesh is ours, for plain data parallelism: Lightning's takes the ranks of a node to be tensor-parallel
+    by default, and would not average gradients over them.
     """
     if isinstance(net, FSDPModule):
         return

@@ -26,8 +26,8 @@ __all__ = ["VAEModule"]
 class VAEModule(SuiteModule):
     """Trains a tokenizer to reconstruct images through their bits.
 
-    Generator and discriminator are two parameter groups of one optimizer; their losses are summed, for
-    neither has a gradient for the other's weights.
+    Generator and discriminator are two parameter groups of one optimizer. Their losses are summed, as neither
+    has a gradient with respect to the other's weights.
 
     Args:
         vae: the tokenizer.
@@ -60,12 +60,12 @@ class VAEModule(SuiteModule):
         super().__init__(optimizer=optimizer, seed=seed)
         if vae.token_stride != resolution.stride:
             raise ValueError(
-                f"the tokenizer makes a token of {vae.token_stride} pixels a side, data.resolution.stride is "
-                f"{resolution.stride}; they have to be equal"
+                f"the tokenizer makes one token of {vae.token_stride} pixels per side, but "
+                f"data.resolution.stride is {resolution.stride}; set it to {vae.token_stride}"
             )
         if optimizer.kind == "muon":
             raise ValueError(
-                "muon updates matrices, the tokenizer has convolutions; use model.optimizer.kind adamw"
+                "muon updates matrices, but the tokenizer has convolutions; set model.optimizer.kind to adamw"
             )
         self.configs = {"vae": vae, "resolution": resolution, "loss": loss, "optimizer": optimizer}
         self.resolution = resolution
@@ -136,11 +136,11 @@ class VAEModule(SuiteModule):
         return [images_B3HW, self.net.detokenize(bits, schedule), *partial]
 
     def training_flops(self, batch: ImageTextBatch) -> int:
-        """Floating-point operations of a step through the tokenizer."""
+        """Floating-point operations of a step in the tokenizer."""
         return len(batch.captions) * vae_training_flops(
             self.net.config, self.resolution.schedule(batch.aspect_ratio)
         )
 
     def export(self, directory: Path, net: VAE) -> None:
-        """Write the tokenizer, with what trained it."""
+        """Write the tokenizer, with the record of how it was trained."""
         save_pretrained(directory, net, extra={"step": self.num_steps, **plain(self.configs)})

@@ -27,11 +27,11 @@ logger = logging.getLogger(__name__)
 class Checkpoints(Checkpoint):
     """Keeps ``<run>/checkpoints/last.ckpt`` and ``best.ckpt``; a reader never sees half a file.
 
-    The last one is written by time, by steps, at the end, and after the current batch on SIGTERM. A network
-    with values that are not finite stops the run instead.
+    The last one is written by time, by steps, at the end, and after the current batch on SIGTERM. Weights
+    that are not finite stop the run instead.
 
     Args:
-        every_minutes: time between two checkpoints; 0 for none by time. The clock is looked at every
+        every_minutes: time between two checkpoints; 0 for none by time. The clock is checked every
             ``trainer.log_every_n_steps``.
         every_n_steps: steps between two checkpoints; 0 for none by steps.
         monitor: logged quantity of which the lowest value is the best; empty to keep no best checkpoint.
@@ -95,9 +95,9 @@ class Checkpoints(Checkpoint):
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Take back the batches of a step that has only begun: gradients are not saved, so it starts again.
+        """Uncount the batches of a step that has only begun: gradients aren't saved, so it starts again.
 
-        (LeCAM's running means alone have seen them then, and see them twice.)
+        (Only LeCAM's running means then see these batches twice.)
         """
         batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
         begun = batches["current"]["ready"] % trainer.accumulate_grad_batches
@@ -120,7 +120,7 @@ class Checkpoints(Checkpoint):
 
 
 def _save(trainer: L.Trainer, name: str) -> None:
-    """Write beside the checkpoint, then put it in its place."""
+    """Write next to the old checkpoint, then replace it."""
     if trainer.fast_dev_run:
         return
     run = trainer.default_root_dir
@@ -137,7 +137,7 @@ def _save(trainer: L.Trainer, name: str) -> None:
 
 
 def _check_finite(pl_module: L.LightningModule, step: int, last: Path) -> None:
-    """Refuse weights, and state of the losses, that training can't go on from; on all ranks alike."""
+    """Refuse to save weights, or state of the losses, that aren't finite on some rank."""
     tensors = {name: local(x) for name, x in pl_module.state_dict().items() if x.is_floating_point()}
     finite_N = torch.stack([tensor.isfinite().all() for tensor in tensors.values()]).float()
     shares = all_reduce_mean(finite_N).tolist()

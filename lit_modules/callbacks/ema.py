@@ -107,7 +107,7 @@ def averaged_weights(trainer: L.Trainer, pl_module: L.LightningModule) -> Iterat
     if ema is None or ema._swapped:
         yield
         return
-    ema._prepare(pl_module)  # averages of a run that was over when it was loaded are where they were read
+    ema._prepare(pl_module)  # a finished run's averages are still where the checkpoint was read
     ema._swap(pl_module)
     try:
         yield

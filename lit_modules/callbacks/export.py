@@ -18,9 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class Export(Callback):
-    """Lets the module write its averaged weights to ``<run>/export`` once all else is done and saved, also if
-    there was nothing left to train.
-    """
+    """Exports the averaged weights to ``<run>/export`` when all else is saved, even if no step was left."""
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: SuiteModule) -> None:  # type: ignore[override]
         with averaged_weights(trainer, pl_module):

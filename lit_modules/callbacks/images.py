@@ -1,4 +1,4 @@
-"""Pictures of what a model can do, while it is trained."""
+"""Pictures of what a model can do during training."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ class Throughput(Callback):
 
     The share compares the floating-point operations of the trained network (forward and backward, without
     what activation checkpointing repeats and without frozen networks) with the rate of a large matrix
-    multiplication in the same precision, measured once at the start. Time spent in validation does not count,
-    waiting for data does.
+    multiplication in the same precision, measured once at the start. Waiting for data counts, validation
+    doesn't.
     """
 
     def __init__(self) -> None:
