@@ -11,6 +11,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from infinity.folders import check_folder
+
 __all__ = ["main"]
 
 _COMMANDS = {
@@ -38,9 +40,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             command.set_defaults(run=module.run)
     options = parser.parse_args(arguments)
     try:
+        if (output := getattr(options, "output", None)) is not None:
+            check_folder(output)
         text = options.run(options)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
     if text is not None:
         print(text)
 

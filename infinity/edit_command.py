@@ -40,7 +40,7 @@ _EXAMPLES = f"""examples (MODEL is {DEFAULT_MODEL} if not given):
 
 
 class Pictures(NamedTuple):
-    """What an edit started from (if from an image), and what came out."""
+    """What an edit started from (if from an image), and its results."""
 
     sources: list[Image.Image]
     results: list[Image.Image]
@@ -53,52 +53,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
     edits = parser.add_subparsers(metavar="EDIT", required=True)
 
-    def add(name: str, edit: Callable[..., Pictures], summary: str) -> argparse.ArgumentParser:
+    def add(name: str, draw: Callable[..., Pictures], summary: str) -> argparse.ArgumentParser:
         command = edits.add_parser(name, help=summary, description=summary)
-        command.set_defaults(edit=edit)
+        command.set_defaults(edit=name, draw=draw)
         command.add_argument("--output", type=Path, required=True, help="new folder to write to")
         add_model_options(command)
         add_sampling_options(command)
         add_rewriter_options(command)
         return command
 
-    one = add("variations", _variations, "keep the first scales of an image, draw the rest anew")
-    one.add_argument("prompt", help="of the image and its variations")
-    one.add_argument("--image", type=Path, help="image or .bits file (default: one is drawn from the prompt)")
-    two = add("prompt", _prompt, "keep the first scales of an image, draw the rest from another prompt")
-    two.add_argument("prompt", help="the new prompt")
-    source = two.add_mutually_exclusive_group(required=True)
+    variations = add("variations", _variations, "keep the first scales of an image, draw the rest anew")
+    variations.add_argument("prompt", help="of the image and its variations")
+    variations.add_argument("--image", type=Path, help="image or .bits file (default: drawn from the prompt)")
+    prompt = add("prompt", _prompt, "keep the first scales of an image, draw the rest from another prompt")
+    prompt.add_argument("prompt", help="the new prompt")
+    source = prompt.add_mutually_exclusive_group(required=True)
     source.add_argument("--from", dest="source", metavar="PROMPT", help="the image is drawn from this prompt")
     source.add_argument("--image", type=Path, help="image or .bits file")
-    for command in (one, two):
-        command.add_argument("--keep", type=int, default=2, help="scales to keep (default: 2)")
-    three = add("inpaint", _inpaint, "draw a part of an image anew")
-    three.add_argument("image", type=Path)
-    three.add_argument("prompt", help="of the whole image to be")
-    where = three.add_mutually_exclusive_group(required=True)
+    inpainting = add("inpaint", _inpaint, "draw a part of an image anew")
+    where = inpainting.add_mutually_exclusive_group(required=True)
     where.add_argument("--mask", type=Path, help="image of the same size, bright where it is redrawn")
     where.add_argument("--box", type=_numbers(4), metavar="X0,Y0,X1,Y1", help="redraw these pixels")
-    four = add("outpaint", _outpaint, "draw what lies around an image")
-    four.add_argument("image", type=Path)
-    four.add_argument("prompt", help="of the whole image to be")
-    four.add_argument("--aspect-ratio", type=float, help="of the result (height / width)")
-    four.add_argument("--scale", type=float, default=0.5, help="image / largest with room (default: 0.5)")
-    four.add_argument(
+    outpainting = add("outpaint", _outpaint, "draw what lies around an image")
+    outpainting.add_argument("--aspect-ratio", type=float, help="of the result (height / width)")
+    outpainting.add_argument(
+        "--scale", type=float, default=0.5, help="image / largest that fits (default: 0.5)"
+    )
+    outpainting.add_argument(
         "--position",
         type=_numbers(2),
         default=(0.5, 0.5),
         metavar="Y,X",
         help="0,0 top left (default: 0.5,0.5)",
     )
-    for command in (three, four):
+    for command in (variations, prompt):
+        command.add_argument("--keep", type=int, default=2, help="scales to keep (default: 2)")
+    for command in (inpainting, outpainting):
+        command.add_argument("image", type=Path)
+        command.add_argument("prompt", help="describes the whole result")
         command.add_argument(
             "--no-composite", dest="composite", action="store_false", help="don't put known pixels back"
         )
-    for command in (one, two, three, four):
+    for command in (variations, prompt, inpainting, outpainting):
         command.add_argument("--num-images", type=int, default=1, help="results (default: 1)")
-    five = add("strip", _strip, "an image decoded after every scale")
-    five.add_argument("prompt", nargs="?", help="the image is drawn from it")
-    five.add_argument("--image", type=Path, help="image or .bits file, instead of a prompt")
+    strip = add("strip", _strip, "an image decoded after every scale")
+    strip.add_argument("prompt", nargs="?", help="the image is drawn from it")
+    strip.add_argument("--image", type=Path, help="image or .bits file, instead of a prompt")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> None:
     pipeline = load_pipeline(options)
     rewriter = load_rewriter(options)
     rewritten = _rewritten_prompts(options, rewriter)
-    pictures = options.edit(pipeline, argparse.Namespace(**{**vars(options), **rewritten}))
+    pictures = options.draw(pipeline, argparse.Namespace(**{**vars(options), **rewritten}))
     options.output.mkdir(parents=True, exist_ok=True)
     for number, image in enumerate(pictures.results):
         save_png(image, options.output / f"{number}.png")
@@ -117,18 +117,17 @@ def run(options: argparse.Namespace) -> None:
     del record["aspect_ratio"]  # which the source decides
     record["rewriter"] = None if rewriter is None else rewriter.fingerprint
     record |= {f"rewritten_{name}": text for name, text in rewritten.items()}
-    unsaid = {"run", "edit", "output", "model", "device", "bf16", "batch_size", "rewrite_cache"}
-    said = {
+    unrecorded = {"run", "draw", "output", "model", "device", "bf16", "batch_size", "rewrite_cache"}
+    given = {
         key: str(value) if isinstance(value, Path) else value
         for key, value in vars(options).items()
-        if key not in unsaid
+        if key not in unrecorded
     }
-    said["edit"] = options.edit.__name__[1:]
-    write_json(options.output / "edit.json", {**said, **record, "seeds": pictures.seeds})
+    write_json(options.output / "edit.json", {**given, **record, "seeds": pictures.seeds})
 
 
 def _rewritten_prompts(options: argparse.Namespace, rewriter: CachedRewriter | None) -> dict[str, str]:
-    """What is drawn instead of the prompts that were given, by their options."""
+    """The rewritten prompts, by the names of the options that gave them."""
     if rewriter is None:
         return {}
     given = {name: text for name in ("prompt", "source") if (text := getattr(options, name, None))}

@@ -138,11 +138,8 @@ def fill_unknown(images_B3HW: Tensor, known_B1HW: Tensor) -> Tensor:
     height, width = images_B3HW.shape[-2:]
     while not done_B1HW.all():
         height, width = max(1, height // 2), max(1, width // 2)
-        weights_bhw, sums_bhw = (
-            area_down(weights_B1HW, (height, width)),
-            area_down(sums_B3HW, (height, width)),
-        )
-        means_bhw = sums_bhw / weights_bhw.clamp_min(1e-12)
+        weights_bhw = area_down(weights_B1HW, (height, width))
+        means_bhw = area_down(sums_B3HW, (height, width)) / weights_bhw.clamp_min(1e-12)
         size = images_B3HW.shape[-2:]
         found_B1HW = F.interpolate((weights_bhw > 0).float(), size=size) > 0
         means_B3HW = F.interpolate(means_bhw, size=size)
