@@ -6,22 +6,26 @@ What a file can hold, and what becomes of it:
 - palettes, greys and 1-bit images become RGB, transparency lies on white;
 - 16-bit greys are divided by 257 and rounded, of 16-bit colours Pillow keeps the upper byte; pixels of 32
   bits, whose range no file tells, are refused;
-- an embedded ICC profile is converted to sRGB, unless it is sRGB or can't be read;
+- an embedded ICC profile is converted to sRGB, unless it is sRGB, of another colour space than the image, or
+  can't be read;
 - CMYK is inverted as Adobe's marker says and becomes RGB by its profile, else by Pillow's formula.
 
-Images are resized to cover the target with Pillow's antialiased bicubic filter and cropped at the centre;
-an image that has the target's size keeps its pixels. A JPEG that is to become much smaller may be decoded
-at a half, a quarter or an eighth of its size, at least twice as large as what it has to cover. Nothing here
-is random: no flips, as captions know left from right.
+Images are cropped at the centre, at a whole pixel, to what has the target's shape, and resized with an
+antialiased bicubic filter; an image that has the target's size keeps its pixels. A JPEG that is to become
+much smaller may be decoded at a half, a quarter or an eighth of its size, at least twice as large as what it
+has to cover. Nothing here is random: no flips, as captions know left from right.
 """
 
 from __future__ import annotations
 
 import io
+import math
 from functools import lru_cache
 from typing import IO
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from PIL import Image, ImageChops, ImageCms, ImageOps
 
 __all__ = ["BrokenSampleError", "bucket_pixels", "check_pixels", "cover_crop", "decode_rgb", "image_size"]
@@ -30,7 +34,10 @@ __all__ = ["BrokenSampleError", "bucket_pixels", "check_pixels", "cover_crop", "
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 _EXIF_ORIENTATION = 0x0112
 _COLOURS = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # Pillow's modes of ICC's colour spaces
+_GREYS = ("1", "L", "LA", "I;16", "I;16L", "I;16B", "I;16N")
+_SAME = 2  # levels that two descriptions of one colour space may differ by
 _REDUCING_GAP = 2
+_HAIR = 1e-9
 
 
 class BrokenSampleError(ValueError):
@@ -125,7 +132,7 @@ def _is_turned(image: Image.Image) -> bool:
 def _to_rgb(image: Image.Image) -> Image.Image:
     # Pillow takes every CMYK JPEG for an inverted one
     inverted = image.format == "JPEG" and image.mode == "CMYK" and "adobe" not in image.info
-    transform = _to_srgb(image.info.get("icc_profile") or b"")
+    mode, transform = image.mode, _to_srgb(image.info.get("icc_profile") or b"")
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode in ("I", "F"):
         raise BrokenSampleError("its pixels have 32 bits")
@@ -137,11 +144,18 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    if transform is None or (transform.input_mode == "CMYK") != (image.mode == "CMYK"):
+    if transform is None or not _is_about(transform.input_mode, mode):
         return image.convert("RGB")
     # through RGB, as the profile of a palette or of greys with alpha is about its colours
     coloured = image if image.mode == "CMYK" else image.convert("RGB").convert(transform.input_mode)
     return transform.apply(coloured)
+
+
+def _is_about(profile: str, image: str) -> bool:
+    """Whether a profile's mode is that of an image; one for colours is also about palettes and greys."""
+    if "CMYK" in (profile, image):
+        return profile == image
+    return profile == "RGB" or image in _GREYS
 
 
 @lru_cache(maxsize=16)
@@ -152,27 +166,41 @@ def _to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         mode = _COLOURS.get(source.profile.xcolor_space.strip())
-        if mode is None or "sRGB" in (source.profile.profile_description or ""):
+        if mode is None:
             return None
-        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+        return None if mode == "RGB" and _keeps_colours(transform) else transform
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
+
+
+def _keeps_colours(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Whether it changes hardly any colour. The name of a profile can't tell: "linear sRGB" is far from sRGB."""
+    colours = np.indices((9, 9, 9), np.uint8).reshape(3, 27, 27).transpose(1, 2, 0) * 31
+    changed = np.asarray(transform.apply(Image.fromarray(colours)))
+    return bool(np.abs(changed.astype(int) - colours).max() <= _SAME)
 
 
 def cover_crop(
     image: Image.Image, height: int, width: int, size: tuple[float, float] | None = None
 ) -> np.ndarray:
-    """Resize so that the target is covered, and cut the centre out: uint8 (height, width, 3).
+    """The centre of an RGB image, resized to the target: uint8 (height, width, 3).
+
+    By PyTorch's filter for bytes, which takes a fifth of the time of Pillow's and differs from it by a level
+    in one value of 300.
 
     Args:
         size: width and height of what is shown, if it ends within the last column and row of the image.
     """
-    if image.size != (width, height):
-        full_w, full_h = size or image.size
-        scale = min(full_w / width, full_h / height)
-        # rounding must not make the box larger than the image
-        crop_w, crop_h = min(width * scale, full_w), min(height * scale, full_h)
-        left, top = (full_w - crop_w) / 2, (full_h - crop_h) / 2
-        box = (left, top, left + crop_w, top + crop_h)
-        image = image.resize((width, height), Image.Resampling.BICUBIC, box=box)
-    return np.array(image)
+    full_w, full_h = size or image.size
+    step = min(full_w / width, full_h / height)
+    left, top = round((full_w - width * step) / 2), round((full_h - height * step) / 2)
+    right, bottom = left + math.ceil(width * step), top + math.ceil(height * step)
+    cropped = image.crop((left, top, min(right, image.width), min(bottom, image.height)))
+    pixels_HW3 = np.array(cropped)
+    if pixels_HW3.shape[:2] == (height, width):
+        return pixels_HW3
+    pixels_13HW = torch.from_numpy(pixels_HW3)[None].permute(0, 3, 1, 2)
+    enlarged = (1 + _HAIR) / step  # sizes are rounded down
+    resized_13HW = F.interpolate(pixels_13HW, scale_factor=enlarged, mode="bicubic", antialias=True)
+    return resized_13HW[0, :, :height, :width].permute(1, 2, 0).numpy()

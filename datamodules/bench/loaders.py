@@ -1,7 +1,8 @@
 """The loader and what it is measured against: all decode the same files to batches of one shape.
 
-The floor is a plain loop: decode, resize, stack, with as many processes and nothing handed over. The others
-hand float batches in [-1, 1] with captions to this process, as a training step takes them.
+Bare decoding is a plain loop: decode, resize, stack, with as many processes and nothing handed over; once
+with Pillow alone, as the other loaders decode, and once with this loader's decoder. The others hand float
+batches in [-1, 1] with captions to this process, as a training step takes them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from datamodules.decode import bucket_pixels
 from datamodules.index import Member, ShardIndex, read_member
 from datamodules.module import ImageTextDataModule
 from infinity.schedules import Resolution
@@ -28,6 +30,7 @@ from infinity.schedules import Resolution
 __all__ = ["LOADERS", "Bare", "BenchData", "Loader", "Ours"]
 
 _PREFETCH = 2
+_MAX_PIXELS = 2**26
 _EXTENSIONS = ("jpg", "jpeg", "png", "webp")
 
 
@@ -87,11 +90,18 @@ class _Place(NamedTuple):
     image: Member
 
 
-def _decode_places(places: Sequence[_Place], batch_size: int, size: int) -> int:
+_Decoder = Callable[[bytes, int], np.ndarray]
+
+
+def _our_pixels(data: bytes, size: int) -> np.ndarray:
+    return bucket_pixels(data, size, size, _MAX_PIXELS)
+
+
+def _decode_places(places: Sequence[_Place], batch_size: int, size: int, decoder: _Decoder) -> int:
     descriptors = {place.shard: os.open(place.shard, os.O_RDONLY) for place in places}
     for start in range(0, len(places), batch_size):
         images = [
-            _pixels(read_member(descriptors[place.shard], place.image) or b"", size)
+            decoder(read_member(descriptors[place.shard], place.image) or b"", size)
             for place in places[start : start + batch_size]
         ]
         np.stack(images)
@@ -101,14 +111,18 @@ def _decode_places(places: Sequence[_Place], batch_size: int, size: int) -> int:
 
 
 class Bare:
-    """The floor."""
+    """Decoding alone, with Pillow."""
+
+    decoder: ClassVar[_Decoder] = staticmethod(_pixels)
 
     def __init__(self, data: BenchData, num_workers: int) -> None:
         index = ShardIndex.load(data.root / "train")
         rows = [index[number] for number in range(len(index))]
         places = [_Place(str(index.shard_path(row.shard)), row.image) for row in rows]
         self.parts = [places[part :: max(num_workers, 1)] for part in range(max(num_workers, 1))]
-        self.decode = partial(_decode_places, batch_size=data.batch_size, size=data.size)
+        self.decode = partial(
+            _decode_places, batch_size=data.batch_size, size=data.size, decoder=type(self).decoder
+        )
         self.batch_size = data.batch_size
         self.pool = ProcessPoolExecutor(num_workers) if num_workers else None
 
@@ -121,6 +135,12 @@ class Bare:
     def close(self) -> None:
         if self.pool:
             self.pool.shutdown()
+
+
+class BareOurs(Bare):
+    """Decoding alone, with this loader's decoder."""
+
+    decoder: ClassVar[_Decoder] = staticmethod(_our_pixels)
 
 
 class _Iterated:
@@ -212,6 +232,7 @@ def _workers(num_workers: int) -> dict[str, Any]:
 
 LOADERS: dict[str, type[Loader]] = {
     "bare decode": Bare,
+    "bare decode, ours": BareOurs,
     "ours": Ours,
     "webdataset": PlainWebDataset,
     "loose files": LooseFiles,

@@ -21,7 +21,7 @@ class LoaderRow:
     loader: str
     num_workers: int
     images_per_s: float
-    share: float  # of bare decoding's speed with as many processes
+    share: float  # of the speed of bare decoding with Pillow and as many processes
     first_batch_s: float
 
 
