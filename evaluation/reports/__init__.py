@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evaluation.reports.compose import content_of
-from evaluation.reports.content import Grid, PaperNumber, ReportContent, Strip, Tile
+from evaluation.reports.content import Grid, ReportContent, Strip, Tile
 from evaluation.reports.grids import sample_grids
 from evaluation.reports.history import load_histories, load_history
 from evaluation.reports.runs import EvaluatedRun, load_runs
@@ -12,7 +12,6 @@ from evaluation.reports.write import write_report
 __all__ = [
     "EvaluatedRun",
     "Grid",
-    "PaperNumber",
     "ReportContent",
     "Strip",
     "Tile",

@@ -18,6 +18,7 @@ from evaluation.reports.history import load_histories
 from evaluation.reports.runs import EvaluatedRun, load_runs
 from evaluation.reports.tensorboard import write_tensorboard
 from evaluation.reports.write import write_comparison, write_report
+from evaluation.results import Result
 from evaluation.runner.outcome import RECORD
 from evaluation.shapeseval import ShapesEvalResult
 
@@ -66,6 +67,10 @@ def report_command(
         raise ValueError(f"{output} holds another run, and would lose its result; choose another --output")
     loaded = load_runs(runs)
     is_one = len(loaded) == 1
+    if is_one and (output / "result.json").is_file() and Result.load(output).name != loaded[0].result.name:
+        raise ValueError(
+            f"{output} holds the result of another run, which would be lost; choose another --output"
+        )
     arms = _arms(loaded[0]) if is_one else {}
     content = content_of(
         loaded, title=title or "", arms=arms, history=load_histories(history or {}), seed=seed

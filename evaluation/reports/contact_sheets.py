@@ -14,7 +14,7 @@ __all__ = ["contact_sheets", "write_pictures"]
 
 _GAP = 4
 _COLUMNS = 6
-_SMALLEST = 128  # pixels; smaller images are enlarged to be seen
+_SMALLEST, _LARGEST = 128, 256  # pixels; smaller images are enlarged to be seen
 _BOX = (255, 79, 163)
 
 
@@ -50,7 +50,7 @@ def _rows(grid: Grid) -> list[list[np.ndarray]]:
 
 def _with_boxes(tile: Tile) -> np.ndarray:
     """The image, large enough to be seen, with what was found in it."""
-    image = Image.fromarray(_enlarged(tile.image))
+    image = Image.fromarray(_sized(tile.image))
     draw = ImageDraw.Draw(image)
     scale_x, scale_y = (side / own for side, own in zip(image.size, tile.canvas, strict=True))
     for box in tile.boxes:
@@ -62,7 +62,7 @@ def _with_boxes(tile: Tile) -> np.ndarray:
 
 def _sheet(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
     """Rows of images on white."""
-    rows = [[_enlarged(image) for image in row] for row in rows]
+    rows = [[_sized(image) for image in row] for row in rows]
     cell_h = max(image.shape[0] for row in rows for image in row) + _GAP
     cell_w = max(image.shape[1] for row in rows for image in row) + _GAP
     columns = max(len(row) for row in rows)
@@ -74,6 +74,10 @@ def _sheet(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
     return sheet
 
 
-def _enlarged(image: np.ndarray) -> np.ndarray:
+def _sized(image: np.ndarray) -> np.ndarray:
     zoom = max(1, _SMALLEST // max(image.shape[:2]))
-    return image.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    if max(image.shape[:2]) <= _LARGEST:
+        return image.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    small = Image.fromarray(image)
+    small.thumbnail((_LARGEST, _LARGEST), Image.Resampling.LANCZOS)
+    return np.asarray(small)

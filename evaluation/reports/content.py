@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from evaluation.reports.history import History
 from evaluation.results import MetricValue
 from evaluation.shapeseval.results import ShapesEvalResult
 
-__all__ = ["Box", "Failures", "Grid", "PaperNumber", "ReportContent", "Strip", "Sweep", "Tile"]
+__all__ = ["Box", "Failures", "Grid", "ReportContent", "Strip", "Sweep", "Tile"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,12 @@ class Tile:
     size: tuple[int, int] | None = None
 
     @property
+    def found(self) -> str:
+        """What is in the boxes."""
+        counts = Counter(box.label for box in self.boxes)
+        return ", ".join(label if num == 1 else f"{num} × {label}" for label, num in counts.items())
+
+    @property
     def canvas(self) -> tuple[int, int]:
         """Width and height that boxes are in."""
         return self.size or (self.image.shape[1], self.image.shape[0])
@@ -71,8 +78,14 @@ class Failures:
     num_images: tuple[int, ...]  # of each run
 
     @property
-    def most(self) -> int:
-        return max((count for _, counts in self.kinds for count in counts), default=1)
+    def most(self) -> float:
+        """The largest share."""
+        shares = [
+            one / max(num, 1)
+            for _, counts in self.kinds
+            for one, num in zip(counts, self.num_images, strict=True)
+        ]
+        return max(shares, default=1.0) or 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,20 +114,10 @@ class Strip:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaperNumber:
-    """A published number, shown in a table of its own that says whose it is."""
-
-    name: str
-    value: str
-    source: str  # where in the paper
-
-
-@dataclass(frozen=True, kw_only=True)
 class ReportContent:
     """Everything a report shows beside metrics, tables, config and provenance.
 
     Args:
-        headline: metric ids for the top; a good guess if empty.
         across: whole metrics, a row per run.
         slices: scores by kind of prompt, by aspect ratio and so on.
         failures: what goes wrong, per task.
@@ -126,8 +129,6 @@ class ReportContent:
     """
 
     title: str
-    summary: str = ""
-    headline: tuple[str, ...] = ()
     across: tuple[Forest, ...] = ()
     slices: tuple[Forest, ...] = ()
     failures: tuple[Failures, ...] = ()
@@ -138,5 +139,4 @@ class ReportContent:
     strips: tuple[Strip, ...] = ()
     history: History = field(default_factory=dict)
     shapeseval: Mapping[str, ShapesEvalResult] = field(default_factory=dict)
-    paper: tuple[PaperNumber, ...] = ()
     caveats: tuple[str, ...] = ()

@@ -8,16 +8,37 @@ from typing import Any
 from evaluation.reports.content import ReportContent
 from evaluation.results import Result
 
-__all__ = ["all_caveats", "provenance_facts"]
+__all__ = ["all_caveats", "configs_of", "provenance_facts"]
+
+
+def configs_of(result: Result) -> list[Mapping[str, Any]]:
+    """The configuration of a result; if it was merged, those of its parts."""
+    parts = [result.config.get(name) for name in result.name.split(" + ")]
+    return parts if len(parts) > 1 and all(isinstance(part, Mapping) for part in parts) else [result.config]
 
 
 def all_caveats(results: Mapping[str, Result], content: ReportContent) -> list[str]:
-    """The author's caveats, those that runs have recorded, then the notes of metrics; each once."""
-    runs = results.values()
-    recorded = [caveat for one in runs for caveat in one.config.get("caveats", ())]
-    failed = [f"{name}: {num} images failed." for name, one in results.items() if (num := _num_failed(one))]
-    notes = [f"{metric.id}: {metric.note}" for one in runs for metric in one.metrics if metric.note]
-    return list(dict.fromkeys([*content.caveats, *failed, *recorded, *notes]))
+    """The author's caveats, those that runs have recorded, then the notes of metrics; each once.
+
+    What some of several runs have recorded names them.
+    """
+    recorded: dict[str, list[str]] = {}
+    for name, result in results.items():
+        for caveat in dict.fromkeys(
+            caveat for config in configs_of(result) for caveat in config.get("caveats", ())
+        ):
+            recorded.setdefault(caveat, []).append(name)
+    said = [
+        caveat if len(names) == len(results) else f"{', '.join(names)}: {caveat}"
+        for caveat, names in recorded.items()
+    ]
+    notes = [
+        f"{metric.id[: metric.id.find(']') + 1] or metric.id}: {metric.note}"  # one of all parts of a metric
+        for result in results.values()
+        for metric in result.metrics
+        if metric.note
+    ]
+    return list(dict.fromkeys([*content.caveats, *said, *notes]))
 
 
 def provenance_facts(results: Mapping[str, Result]) -> dict[str, list[Any]]:
@@ -36,7 +57,3 @@ def _facts(result: Result) -> dict[str, Any]:
     facts |= {f"data: {name}": fingerprint for name, fingerprint in provenance.data.items()}
     facts |= provenance.hardware
     return {**facts, **provenance.versions}
-
-
-def _num_failed(result: Result) -> int:
-    return int(result.config.get("failed_images", 0))

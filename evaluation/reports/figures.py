@@ -16,12 +16,15 @@ __all__ = ["COLORS", "Dot", "Panel", "Series", "history_panels", "line_chart", "
 __all__ += ["scatter_chart"]
 
 WIDTH, HEIGHT = 380, 220
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 26
+LEFT, RIGHT, TOP, BOTTOM = 52, 10, 10, 26
 NAME = 16  # height of an axis's name
 MAX_POINTS = 300
 MAX_LEGEND = 12
 PER = " per "
-COLORS = ("#2f6f9f", "#c4622d", "#4d7c3a", "#8a5a9e", "#a08020", "#6b7280")
+COLORS = (
+    *("#2f6f9f", "#c4622d", "#4d7c3a", "#8a5a9e", "#a08020"),
+    *("#1f8a85", "#b83f6d", "#6b7280", "#7a5230", "#5560c0"),
+)
 COARSE, FINE = np.array([214, 178, 94]), np.array([32, 72, 110])  # ends of the ramp for scales
 MAIN_QUANTITIES = ("loss", "bit_ce", "nll", "bit_accuracy", "psnr", "reconstruction")
 
@@ -77,6 +80,7 @@ def line_chart(series: Sequence[Series], title: str) -> str:
     frame = _Frame(
         across=(float(steps.min()), float(steps.max())),
         up=_value_range([points[:, 1] for _, points in thinned]),
+        across_name="step",
     )
     curves = []
     for one, points in thinned:
@@ -147,9 +151,7 @@ class _Frame:
         for tick in nice_ticks(*self.up, 5):
             y = self.y(tick)
             parts.append(f'<line class="rule" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-            parts.append(
-                f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{format_number(tick)}</text>'
-            )
+            parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
         for tick in nice_ticks(*self.across, 5):
             text = f"{tick / 1000:g}k" if tick >= 10_000 else f"{tick:g}"
             x = f'x="{self.x(tick):.1f}" y="{self.bottom + 18}" text-anchor="middle"'

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from evaluation.intervals import Estimate
 from evaluation.reports.figures import COLORS, nice_ticks
-from evaluation.reports.labels import format_number
+from evaluation.reports.labels import format_number, num_decimals
 
 __all__ = ["Bar", "Forest", "ForestRow", "Mark", "Measured", "draw_forest"]
 
@@ -93,7 +94,8 @@ def draw_forest(
     def place(value: float) -> float:
         return 100 * (value - low) / (high - low)
 
-    write: Callable[[float], str] = "{:.2f}".format if is_share else format_number
+    decimals = [num for _, values, _ in rows for one in values if (num := num_decimals(one.ci95)) is not None]
+    write = partial(format_number, decimals=max([2, *decimals] if is_share else decimals, default=None))
     drawn = [
         ForestRow(
             label=label,

@@ -15,11 +15,10 @@ from PIL import Image
 from evaluation.reports.content import ReportContent, Sweep
 from evaluation.reports.facts import all_caveats, provenance_facts
 from evaluation.reports.figures import COLORS, history_panels
-from evaluation.reports.forest import Mark
-from evaluation.reports.labels import format_cell, format_interval, format_value, words
+from evaluation.reports.labels import format_column, format_interval, format_value, heading_of
 from evaluation.reports.rows import headline_ids, metric_rows
 from evaluation.reports.scores import failures, forests
-from evaluation.results import MetricValue, Result
+from evaluation.results import MetricValue, Result, Table
 
 __all__ = ["data_uri", "render_html", "shade"]
 
@@ -43,18 +42,17 @@ def render_html(results: Mapping[str, Result], content: ReportContent) -> str:
         "uri": data_uri,
         "value": format_value,
         "interval": format_interval,
-        "cell": format_cell,
-        "words": words,
+        "columns": _columns,
+        "heading": heading_of,
         "svg": Markup,
         "color": lambda number: COLORS[number % len(COLORS)],
-        "marks": _marks,
         "shaded": _shaded,
         "pretty": lambda data: json.dumps(data, indent=2, default=str, sort_keys=True),
     }
     return environment.get_template("report.html.j2").render(
         results=results,
         content=content,
-        headline=metric_rows(results, content.headline or headline_ids(results)),
+        headline=metric_rows(results, headline_ids(results)),
         numbers=metric_rows(results),
         forests=forests(content.shapeseval),
         arms=[arm for arm in content.shapeseval if arm != "samples"],
@@ -88,5 +86,10 @@ def _shaded(sweep: Sweep) -> Iterator[tuple[str, list[tuple[MetricValue | None, 
         yield name, [(metric, shade(metric, everything) if metric else 0.0) for metric in row]
 
 
-def _marks(marks: Sequence[Mark]) -> list[tuple[str, float, str]]:
-    return [(mark.kind, mark.place, mark.text) for mark in marks]
+def _columns(table: Table) -> list[tuple[str, bool, list[str]]]:
+    """Name, whether it is of numbers, and cells as text."""
+    columns = zip(*table.rows, strict=True) if table.rows else ((),) * len(table.columns)
+    return [
+        (name, any(isinstance(cell, int | float) for cell in cells), format_column(cells))
+        for name, cells in zip(table.columns, columns, strict=True)
+    ]

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from evaluation.results import MetricValue
 from evaluation.shapeseval.results import VERIFIER_VERSION
 
 __all__ = [
+    "Cell",
     "default_headline",
-    "format_cell",
+    "format_column",
     "format_interval",
     "format_number",
     "format_value",
+    "heading_of",
     "label_of",
+    "num_decimals",
     "title_of",
     "words",
 ]
+
+Cell = str | float | int | None
 
 _MAX_HEADLINE = 16
 _LABELS = {
@@ -49,6 +57,12 @@ _LABELS = {
     "vqascore": "VQAScore",
     "dpg_bench": "DPG-Bench",
     "soft_tifa": "Soft-TIFA",
+    "aesthetic": "Aesthetic score",
+    "human_win_rate": "Human win rate",
+    "human_rating": "Human rating (Bradley-Terry)",
+    "seconds_per_image": "Seconds per image",
+    "gflops_per_image": "GFLOPs per image",
+    "peak_mib": "Peak memory (MiB)",
 }
 _ARMS = {
     "ground_truth": "ShapesEval of the ground truth",
@@ -78,6 +92,8 @@ def label_of(metric: MetricValue) -> str:
     """What a metric is, in words."""
     name = metric.id.split("[")[0].split("/")[0]
     tail = metric.id.split("]")[-1].strip("/") if "]" in metric.id else "/".join(metric.id.split("/")[1:])
+    if name == "human_win_rate":
+        return f"{title_of(name)}, {metric.id.partition('[')[2].rpartition(',')[0]}"
     if name == "shapeseval":
         arm = next((text for key, text in _ARMS.items() if f",{key}]" in metric.id), "ShapesEval")
         split, *group = tail.split("/")
@@ -91,6 +107,12 @@ def title_of(name: str) -> str:
     return _LABELS.get(name, words(name))
 
 
+def heading_of(name: str) -> str:
+    """Like `words`, with a capital letter."""
+    text = words(name)
+    return text[:1].upper() + text[1:]
+
+
 def words(name: str) -> str:
     """``two_object`` -> ``two object``; ``scale_03`` -> ``scale 3``."""
     head, _, number = name.rpartition("_")
@@ -99,26 +121,47 @@ def words(name: str) -> str:
     return _WORDS.get(name, name.replace("_", " "))
 
 
-def format_number(value: float) -> str:
-    """About three digits, without exponents where people can read it."""
-    if value == 0 or 5e-4 <= abs(value) < 1e5:
-        decimals = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 3 if abs(value) < 0.1 else 2
-        return f"{value:.{decimals}f}"
-    return f"{value:.2g}"
+def format_number(value: float, decimals: int | None = None) -> str:
+    """About four digits if `decimals` are not given, without exponents where people can read it."""
+    if decimals is None and value != 0 and not 5e-4 <= abs(value) < 1e6:
+        return f"{value:.3g}"
+    return f"{value:.{_usual_decimals(value) if decimals is None else decimals}f}"
+
+
+def num_decimals(ci95: tuple[float, float] | None) -> int | None:
+    """How many show two digits of an interval's width, for more would mean nothing; None without a width."""
+    width = ci95[1] - ci95[0] if ci95 else 0.0
+    return max(0, 1 - math.floor(math.log10(width) + 1e-9)) if 1e-5 <= width < math.inf else None
 
 
 def format_value(metric: MetricValue) -> str:
-    return format_number(metric.value)
+    return format_number(metric.value, num_decimals(metric.ci95))
 
 
 def format_interval(metric: MetricValue) -> str:
-    return f"{format_number(metric.ci95[0])} to {format_number(metric.ci95[1])}" if metric.ci95 else ""
+    if not metric.ci95:
+        return ""
+    low, high = (format_number(end, num_decimals(metric.ci95)) for end in metric.ci95)
+    return f"{low} to {high}"
 
 
-def format_cell(value: str | float | int | None) -> str:
+def format_column(cells: Sequence[Cell]) -> list[str]:
+    """Cells of one column of a table; floats have as many decimals as each other, so that points align."""
+    sizes = [abs(cell) for cell in cells if isinstance(cell, float) and cell]
+    decimals = min(3, max(map(_usual_decimals, sizes), default=0))
+    is_even = all(10**-decimals <= size < 1e6 for size in sizes)  # none is too small or too long for it
+    return [_format_cell(cell, decimals if is_even else None) for cell in cells]
+
+
+def _format_cell(value: Cell, decimals: int | None) -> str:
     if value is None:
         return ""
-    return format_number(value) if isinstance(value, float) else str(value)
+    return format_number(value, decimals) if isinstance(value, float) else str(value)
+
+
+def _usual_decimals(value: float) -> int:
+    steps = ((1000, 0), (100, 1), (10, 2), (0.1, 3))
+    return next((decimals for least, decimals in steps if abs(value) >= least), 4 if value else 0)
 
 
 def default_headline(metrics: tuple[MetricValue, ...]) -> tuple[str, ...]:

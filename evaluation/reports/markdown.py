@@ -7,11 +7,13 @@ from pathlib import Path
 
 from evaluation.reports.content import Failures, Grid, ReportContent, Sweep
 from evaluation.reports.facts import all_caveats, provenance_facts
+from evaluation.reports.figures import history_panels
 from evaluation.reports.forest import Forest
-from evaluation.reports.labels import format_cell, format_interval, format_value, words
+from evaluation.reports.history import History
+from evaluation.reports.labels import format_column, format_interval, format_value, heading_of
 from evaluation.reports.rows import MetricRow, headline_ids, metric_rows
 from evaluation.reports.scores import failures, forests
-from evaluation.results import MetricValue, Result
+from evaluation.results import MetricValue, Result, Table
 
 __all__ = ["metrics_in_markdown", "render_markdown"]
 
@@ -28,33 +30,29 @@ def render_markdown(
         pictures: contact sheets beside the page, by title.
     """
     names = list(results)
-    lines = [f"# {content.title}", ""]
-    if content.summary:
-        lines += [content.summary, ""]
-    lines += ["## Headline", ""]
-    lines += metrics_in_markdown(metric_rows(results, content.headline or headline_ids(results)), names)
+    lines = [_heading(1, content.title), "", "## Headline", ""]
+    lines += metrics_in_markdown(metric_rows(results, headline_ids(results)), names)
     for sweep in content.sweeps:
-        lines += [f"## {sweep.title} (guidance downwards, temperature to the right)", "", *_sweep(sweep)]
+        title = f"{sweep.title} (guidance downwards, temperature to the right)"
+        lines += [_heading(2, title), "", *_sweep(sweep)]
     for forest in forests(content.shapeseval):
-        lines += [f"## ShapesEval: {forest.title.lower()}", "", *_baselines(forest)]
+        lines += [_heading(2, f"ShapesEval: {forest.title.lower()}"), "", *_baselines(forest)]
     for forest in content.slices:
-        lines += [f"## {forest.title}", "", *_slices(forest, names)]
+        lines += [_heading(2, forest.title), "", *_slices(forest, names)]
     for one in (*failures(content.shapeseval), *content.failures):
         lines += _failures(one, names)
     for title, path in pictures.items():
-        lines += [f"## {title}", "", f"![{title}]({path.parent.name}/{path.name})", ""]
+        lines += [_heading(2, title), "", f"![{_text(title)}]({path.parent.name}/{path.name})", ""]
     for grid in content.grids:
-        lines += [f"{grid.title}: {grid.note}", "", *_captions(grid), ""]
+        lines += [f"{_text(grid.title)}: {_text(grid.note)}", "", *_captions(grid), ""]
+    lines += _training(content.history)
     lines += ["## All metrics", "", *metrics_in_markdown(metric_rows(results), names)]
     for name, result in results.items():
         for title, table in result.tables.items():
-            lines += [f"## {words(title).capitalize()}" + (f", {name}" if len(names) > 1 else ""), ""]
-            lines += _table(table.columns, [[format_cell(cell) for cell in row] for row in table.rows])
-    if content.paper:
-        lines += ["## From the paper (not measured here)", ""]
-        lines += _table(("", "paper", "where"), [(one.name, one.value, one.source) for one in content.paper])
+            lines += [_heading(2, heading_of(title) + (f", {name}" if len(names) > 1 else "")), ""]
+            lines += _aligned(table)
     if caveats := all_caveats(results, content):
-        lines += ["## Caveats", "", *[f"- {caveat}" for caveat in caveats], ""]
+        lines += ["## Caveats", "", *[f"- {_text(caveat)}" for caveat in caveats], ""]
     lines += ["## Provenance", ""]
     facts = provenance_facts(results)
     rows = [(name, *(str(value) for value in values)) for name, values in facts.items()]
@@ -133,12 +131,27 @@ def _captions(grid: Grid) -> list[str]:
         verdict = {True: " (right)", False: f" (wrong: {tile.note})", None: ""}[tile.correct]
         if tile.correct is None and tile.note:
             verdict = f" ({tile.note})"
-        lines.append(f"{number}. {tile.run + ': ' if tile.run else ''}{tile.caption}{verdict}")
+        run = f"{tile.run}: " if tile.run else ""
+        lines.append(f"{number}. {_text(run + tile.caption + verdict)}")
     return lines
 
 
 def _with_interval(metric: MetricValue) -> str:
     return format_value(metric) + (f" ({format_interval(metric)})" if metric.ci95 else "")
+
+
+def _training(history: History) -> list[str]:
+    panels = [panel for panel in history_panels(history) if panel.is_main]
+    rows = [
+        (panel.title, one.label, str(one.points[-1][0]), one.last) for panel in panels for one in panel.series
+    ]
+    table = _table(("quantity", "curve", "last step", "value there"), rows)
+    return ["## Training", "", *table] if rows else []
+
+
+def _aligned(table: Table) -> list[str]:
+    columns = [format_column(column) for column in zip(*table.rows, strict=True)]
+    return _table(table.columns, list(zip(*columns, strict=True)))
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -147,6 +160,14 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _line(cells: Sequence[str]) -> str:
-    """Cells in one line; what would end a cell or begin a tag is escaped."""
-    escaped = [cell.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ") for cell in cells]
-    return "| " + " | ".join(escaped) + " |"
+    """Cells in one line; what would end a cell is escaped."""
+    return "| " + " | ".join(_text(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def _heading(level: int, text: str) -> str:
+    return f"{'#' * level} {_text(text)}"
+
+
+def _text(text: str) -> str:
+    """In one line, and no tag of HTML."""
+    return " ".join(text.replace("<", "&lt;").split())

@@ -24,7 +24,7 @@ class MetricRow:
     id: str
     direction: str
     cells: tuple[MetricCell | None, ...]  # None where a run lacks it
-    paper: tuple[str, ...]
+    paper: tuple[str, ...]  # none unless every run has measured the very same
     is_stand_in: bool
 
 
@@ -42,6 +42,11 @@ def metric_rows(results: Mapping[str, Result], metric_ids: Sequence[str] | None 
         one = everything[metric_id]
         found = [metrics.get(metric_id) for metrics in by_run]
         values = [metric.value for metric in found if metric]
+        papers = [
+            published(metric, result)
+            for metric, result in zip(found, results.values(), strict=True)
+            if metric
+        ]
         best = {"higher": max(values), "lower": min(values), "none": None}[one.direction]
         best = best if len(set(values)) > 1 else None
         rows.append(
@@ -50,7 +55,7 @@ def metric_rows(results: Mapping[str, Result], metric_ids: Sequence[str] | None 
                 id=metric_id,
                 direction=one.direction,
                 cells=tuple(MetricCell(metric, metric.value == best) if metric else None for metric in found),
-                paper=tuple(number.text for number in published(one)),
+                paper=tuple(number.text for number in papers[0]) if all(papers) else (),
                 is_stand_in=is_stand_in(one),
             )
         )

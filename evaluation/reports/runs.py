@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from evaluation.reports.verdicts import Verdict, read_verdicts
 from evaluation.results import Result, merge_results, read_samples
 
 __all__ = ["EvaluatedRun", "load_runs"]
+
+_PARTS = ("vae", "transformer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,15 +50,50 @@ class EvaluatedRun:
 
 def load_runs(paths: Sequence[Path]) -> list[EvaluatedRun]:
     """One run of results that measure different things of a model; several if they measure the same."""
-    results = [Result.load(path) for path in paths]
-    ids = Counter(metric.id for result in results for metric in result.metrics)
+    results = [_load(path) for path in paths]
     rows = [tuple(read_samples(path)) for path in paths]
-    if not ids or max(ids.values()) == 1:
-        merged = merge_results(results)
+    names = _names(paths)
+    if _are_one(results):
+        merged = merge_results(_told_apart(results, names))
         return [EvaluatedRun(name=merged.name, result=merged, folders=tuple(paths), rows=tuple(rows))]
     return [
         EvaluatedRun(name=name, result=result, folders=(path,), rows=(own,))
-        for name, result, path, own in zip(_names(paths), results, paths, rows, strict=True)
+        for name, result, path, own in zip(names, results, paths, rows, strict=True)
+    ]
+
+
+def _load(path: Path) -> Result:
+    result = Result.load(path)
+    ends = {metric.id: (metric.value, *(metric.ci95 or ())) for metric in result.metrics}
+    if bad := [name for name, values in ends.items() if not all(map(math.isfinite, values))]:
+        raise ValueError(f"{path} has no finite value for {', '.join(bad[:3])}; score it again")
+    return result
+
+
+def _are_one(results: Sequence[Result]) -> bool:
+    """Whether they measure different things, of models that nothing tells apart."""
+    ids = Counter(metric.id for result in results for metric in result.metrics)
+    if max(ids.values(), default=1) > 1:
+        return False
+    checkpoints = [result.provenance.checkpoints for result in results]
+    return all(len({one[part] for one in checkpoints if part in one}) < 2 for part in _PARTS)
+
+
+def _told_apart(results: Sequence[Result], names: Sequence[str]) -> list[Result]:
+    """With names of their own, for tables that several have, too."""
+    if len(results) == 1:
+        return list(results)
+    tables = Counter(title for result in results for title in result.tables)
+    return [
+        replace(
+            result,
+            name=name,
+            tables={
+                title if tables[title] == 1 else f"{title}, {name}": table
+                for title, table in result.tables.items()
+            },
+        )
+        for result, name in zip(results, names, strict=True)
     ]
 
 

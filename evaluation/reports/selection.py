@@ -40,12 +40,15 @@ def grids_of_runs(runs: Sequence[EvaluatedRun], *, seed: int = 0) -> tuple[Grid,
 
 
 def _shared_images(runs: Sequence[EvaluatedRun], prompt_set: str) -> tuple[str, list[Group]]:
-    """The task whose verdicts are shown (one that judges, if any), and images that all runs have."""
+    """The task whose verdicts are shown (that all runs share, and judges if any does), and their images."""
     of_set = [
         [(run, folder, one) for folder, one in run.verdicts if one.prompt_set == prompt_set] for run in runs
     ]
     of_set = [found for found in of_set if found]
-    tasks = {one.task: one.correct is not None for *_, one in of_set[0]}
+    shared = set.intersection(*({one.task for *_, one in found} for found in of_set))
+    tasks = {one.task: one.correct is not None for *_, one in of_set[0] if one.task in shared}
+    if not tasks:
+        return "", []
     task = next((name for name, judges in tasks.items() if judges), next(iter(tasks)))
     images = [
         {

@@ -26,10 +26,13 @@ def forests_of_metrics(runs: Sequence[EvaluatedRun], metric_ids: Sequence[str]) 
         for number, run in enumerate(runs):
             for metric in run.result.metrics:
                 if metric.id == metric_id:
+                    papers = published(metric, run.result)
                     measured = Measured(
                         value=metric.value, ci95=metric.ci95, count=f"n = {metric.n}", run=number
                     )
-                    marks = [Mark("paper", one.value, f"paper {one.text}") for one in published(metric)[:1]]
+                    marks = [
+                        Mark("paper", one.value, f"paper {one.text}") for one in papers if len(papers) == 1
+                    ]
                     rows.append((run.name, [measured], marks))
                     title = label_of(metric)
         if len(rows) > 1:

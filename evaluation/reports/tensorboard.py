@@ -9,7 +9,7 @@ from typing import Any
 
 from evaluation.reports.contact_sheets import contact_sheets
 from evaluation.reports.content import ReportContent
-from evaluation.reports.facts import all_caveats
+from evaluation.reports.facts import all_caveats, configs_of
 from evaluation.reports.markdown import metrics_in_markdown
 from evaluation.reports.rows import headline_ids, metric_rows
 from evaluation.results import Result
@@ -26,7 +26,7 @@ def write_tensorboard(folder: Path, results: Mapping[str, Result], content: Repo
     from torch.utils.tensorboard import SummaryWriter
 
     for number, (name, result) in enumerate(results.items()):
-        step = training_step(result.config)
+        step = max(map(training_step, configs_of(result)))
         with SummaryWriter(folder / _folder_of(name)) as writer:
             margins = {}
             for metric in result.metrics:
@@ -39,7 +39,7 @@ def write_tensorboard(folder: Path, results: Mapping[str, Result], content: Repo
             if margins:
                 writer.add_custom_scalars({"evaluation": margins})
             if number == 0:
-                rows = metric_rows(results, content.headline or headline_ids(results))
+                rows = metric_rows(results, headline_ids(results))
                 writer.add_text("headline", "\n".join(metrics_in_markdown(rows, list(results))), step)
                 caveats = all_caveats(results, content)
                 writer.add_text("caveats", "\n".join(f"- {line}" for line in caveats), step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,13 @@ from evaluation.shapeseval.results import LENIENT
 
 __all__ = ["Verdict", "read_verdicts"]
 
-_GROUPS = {"tag": "kind of prompt", "level": "what is held out", "aspect_ratio": "aspect ratio"}
+_KINDS = {"read": "other words read", "no": "a question answered with no"}
+_GROUPS = {
+    "tag": "kind of prompt",
+    "level": "what is held out",
+    "style": "style",
+    "aspect_ratio": "aspect ratio",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +75,11 @@ def _of_row(row: Mapping[str, Any]) -> Iterator[Verdict]:
             score = None if correct is None else float(correct)
         if score is None:
             continue
+        if not math.isfinite(score):
+            raise ValueError(
+                f"image {fields.get('index', 0)} of prompt {fields['prompt_id']} has no finite score by "
+                f"{task}; score it again"
+            )
         reason = str(fields.get("reason") or "")
         yield Verdict(
             task=task,
@@ -104,11 +116,11 @@ def _failures(kinds: Iterable[str] | None, reason: str) -> tuple[str, ...]:
 
 
 def _kind(line: str) -> str:
-    words = line.split()
+    words, kind = line.split(), line.split(": ")[0]
     if line.startswith("no target"):
         return "nothing to be placed beside"
     if not line.startswith("expected "):
-        return "".join("#" if letter.isdigit() else letter for letter in line)[:60]
+        return _KINDS.get(kind, "".join("#" if letter.isdigit() else letter for letter in kind)[:60])
     if line.endswith(" target"):
         return "wrong position"
     if "; and" in line:

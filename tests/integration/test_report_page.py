@@ -14,7 +14,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="driving a browser 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium is installed (apt install chromium)")
 
-WIDTHS = (1400, 420)
+WIDTHS = (1400, 360)
 
 
 def test_pages_fit_their_window_and_show_every_image(tmp_path: Path) -> None:

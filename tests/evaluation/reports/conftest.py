@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evaluation.provenance import Provenance
-from evaluation.reports import PaperNumber, ReportContent, Strip, sample_grids
+from evaluation.reports import ReportContent, Strip, sample_grids
 from evaluation.results import MetricValue, Result, Table
 from evaluation.shapeseval import (
     ground_truth_images,
@@ -52,7 +52,6 @@ def report(world_dir) -> Report:
     )
     content = ReportContent(
         title="A <synthetic> run",
-        summary="Half of it is right.",
         grids=sample_grids(arms["samples"], drawn, seed=5),
         reconstructions=tuple(zip(images, images[::-1], strict=True)),
         strips=(Strip(caption="a strip", images=tuple(images[:3]), labels=("1x1", "2x2", "4x4")),),
@@ -64,7 +63,6 @@ def report(world_dir) -> Report:
             "ar/train/lr": [(0, 1e-4), (100, 1e-3)],
         },
         shapeseval=arms,
-        paper=(PaperNumber(name="Infinity-2B GenEval", value="0.73", source="Table 3"),),
         caveats=("Rendered shapes, not photographs.",),
     )
     return Report(result, content)

@@ -32,7 +32,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] != "style" and "nav" not in self.open:
             self.text += data
 
     def all(self, tag: str) -> list[dict[str, str | None]]:

@@ -71,6 +71,7 @@ def write_run(
         config={
             "sampling": sampling or {"guidance": 3.0, "temperature": [1.0, 0.5]},
             "caveats": ["Task fid was left out: weights are needed <b>here</b>."],
+            "resolution": {"stride": 16, "pixels": "1M", "sides": [], "aspect_ratios": [1.0, 0.5]},
             "failed_images": 0,
             "transformer": {"extra": {"step": 1200}},
         },

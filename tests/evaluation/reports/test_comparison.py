@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from evaluation.__main__ import main
-from evaluation.reports import content_of, load_runs
+from evaluation.reports import ReportContent, Tile, content_of, load_runs
+from evaluation.reports.contact_sheets import contact_sheets
+from evaluation.reports.content import Box, Failures
 from evaluation.reports.html import render_html
+from evaluation.reports.markdown import render_markdown
+from evaluation.results import Result
 from tests.evaluation.reports.pages import Page
 from tests.evaluation.reports.synthetic import GENEVAL, write_run, write_sweep
 
@@ -31,7 +37,7 @@ def page(sweep: list[Path]) -> Page:
         "4 runs, compared",
         "g2-t0.5 · g2-t1 · g4-t0.5 · g4-t1",
         "from the paper, not measured here",
-        "0.73 (Infinity-2B, rewritten prompts, Table 1)",
+        "0.73 (Infinity-2B at 1024 px, rewritten prompts, Table 1; CLIP's weights not verified)",
         "stand-in",
         "Across runs",
         "Guidance and temperature",
@@ -71,7 +77,8 @@ def test_the_paper_stands_beside_the_same_metric_only(page: Page) -> None:
     table = page.text[page.text.index("Headline") : page.text.index("Across runs")]
     assert table.count("Table 1") == 1  # of three metrics, two stand-ins
     marks = [attrs["title"] for attrs in page.all("i") if attrs.get("class") == "paper"]
-    assert marks == ["paper 0.73 (Infinity-2B, rewritten prompts, Table 1)"] * 4
+    expected = "paper 0.73 (Infinity-2B at 1024 px, rewritten prompts, Table 1; CLIP's weights not verified)"
+    assert marks == [expected] * 4
 
 
 def test_one_run_shows_its_own_images_and_slices(sweep: list[Path], tmp_path: Path) -> None:
@@ -123,3 +130,63 @@ def test_images_outside_of_a_run_are_not_shown(tmp_path: Path) -> None:
     (run / "samples.jsonl").write_text(rows)
     first, *_ = content_of(load_runs([run])).grids
     assert [tile.caption for tile in first.tiles] == ["a photo of 1 <i>dogs</i>"]
+
+
+def test_a_report_is_not_written_over_the_result_of_another_run(sweep: list[Path], tmp_path: Path) -> None:
+    other = write_run(tmp_path / "other", num_prompts=2, size=8)
+    before = (other / "result.json").read_bytes()
+    with pytest.raises(SystemExit, match="holds the result of another run, which would be lost"):
+        main(["report", str(sweep[0]), "--output", str(other)])
+    assert (other / "result.json").read_bytes() == before
+    for _ in range(2):  # its own report may be written again
+        main(["report", str(sweep[0]), "--output", str(tmp_path / "page")])
+
+
+def test_seven_runs_of_which_some_lack_metrics_make_a_page(tmp_path: Path) -> None:
+    paths = [
+        write_run(tmp_path / ("long-name-of-a-run-" * 4 + str(number)), num_prompts=4, size=8, seed=number)
+        for number in range(7)
+    ]
+    lacking = Result.load(paths[3])
+    replace(lacking, metrics=lacking.metrics[:1]).save(paths[3])
+    (paths[3] / "samples.jsonl").unlink()
+    runs = load_runs(paths)
+    page = Page(render_html({run.name: run.result for run in runs}, content_of(runs)))
+    plots = [
+        attrs["style"] for attrs in page.all("i") if attrs.get("class") == "dot" and "top" in attrs["style"]
+    ]
+    assert len({style.split("background:")[1] for style in plots}) == 7
+    assert page.text.count("–") >= 5  # what one run lacks
+    assert "GenEval: the first ones" in page.text  # of the six that have images
+
+
+def test_prompts_are_no_markup_in_markdown(sweep: list[Path]) -> None:
+    (run, *_) = load_runs(sweep)
+    text = render_markdown({run.name: run.result}, content_of([run], title="<b>\n# x"), {})
+    assert "<" not in text
+    assert "a photo of 0 &lt;i>dogs&lt;/i>" in text
+    assert text.startswith("# &lt;b> # x\n")
+
+
+def test_links_lead_to_sections(page: Page) -> None:
+    links = [attrs["href"] for attrs in page.all("a")]
+    assert links == [f"#{attrs['id']}" for attrs in page.all("h2")]
+    assert len(set(links)) == len(links) > 5
+
+
+def test_a_picture_of_large_images_stays_small(tmp_path: Path) -> None:
+    pair = (np.zeros((1024, 2048, 3), np.uint8),) * 2
+    (sheet,) = contact_sheets(ReportContent(title="x", reconstructions=(pair,) * 2)).values()
+    assert sheet.shape == (2 * (128 + 4) + 4, 2 * (256 + 4) + 4, 3)
+
+
+def test_bars_of_failures_are_shares_of_each_runs_images() -> None:
+    kinds = (("missing", (10, 10)), ("too many", (0, 5)))
+    assert Failures(title="x", kinds=kinds, num_images=(100, 20)).most == 0.5
+    assert Failures(title="x", kinds=(), num_images=(0,)).most == 1
+
+
+def test_what_was_found_often_is_counted() -> None:
+    boxes = tuple(Box(sides=(0, 0, 1, 1), label=label) for label in ("dog", "cat", "dog"))
+    tile = Tile(image=np.zeros((4, 4, 3), np.uint8), caption="x", boxes=boxes)
+    assert tile.found == "2 × dog, cat"

@@ -5,7 +5,14 @@ import re
 import pytest
 
 from evaluation.reports.figures import TOP, Series, history_panels, line_chart
-from evaluation.reports.labels import default_headline, format_number, label_of
+from evaluation.reports.labels import (
+    default_headline,
+    format_column,
+    format_interval,
+    format_number,
+    format_value,
+    label_of,
+)
 from evaluation.results import MetricValue
 
 
@@ -65,10 +72,46 @@ def test_a_constant_curve_is_drawn() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.5, "0.50"), (27.25, "27.2"), (0.0123, "0.012"), (1234.5, "1234"), (2e-5, "2e-05"), (0, "0.000")],
+    [(0.5, "0.500"), (27.256, "27.26"), (0.0123, "0.0123"), (1234.5, "1234"), (2e-5, "2e-05"), (0, "0")],
 )
 def test_numbers_are_short(value: float, text: str) -> None:
     assert format_number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "ci95", "texts"),
+    [
+        (0.7266, (0.7063, 0.7469), ("0.727", "0.706 to 0.747")),
+        (0.5, (0.25, 0.75), ("0.50", "0.25 to 0.75")),
+        (83.46, (82.5, 84.4), ("83.5", "82.5 to 84.4")),
+        (1180.2, (1101.0, 1260.0), ("1180", "1101 to 1260")),
+        (0.61, (0.61, 0.61), ("0.610", "0.610 to 0.610")),
+        (0.61, None, ("0.610", "")),
+    ],
+)
+def test_an_interval_decides_how_many_digits_are_shown(value, ci95, texts) -> None:
+    metric = MetricValue(id="m", value=value, direction="higher", n=9, ci95=ci95)
+    assert (format_value(metric), format_interval(metric)) == texts
+
+
+@pytest.mark.parametrize(
+    ("cells", "texts"),
+    [
+        ([97.3, 8.25, 100.0, None, "x", 3], ["97.300", "8.250", "100.000", "", "x", "3"]),
+        ([12.0, 345.25], ["12.00", "345.25"]),
+        ([2e-5, 1.5], ["2e-05", "1.500"]),
+        ([0.0, 0.0], ["0", "0"]),
+        ([], []),
+    ],
+)
+def test_points_of_a_column_align(cells, texts) -> None:
+    assert format_column(cells) == texts
+
+
+def test_ticks_that_are_close_have_different_names() -> None:
+    svg = line_chart([Series("x", [(0, 0.9731), (10, 0.9739)], "#000")], "x")
+    names = re.findall(r'text-anchor="end">(.*?)<', svg)
+    assert len(set(names)) == len(names) > 2
 
 
 def test_the_headline_is_the_model_its_ceiling_chance_and_the_reconstruction(report) -> None:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluation.features import RandomConvFeatures
 from evaluation.reconstruction import ReconstructionScores
 from evaluation.reports import ReportContent, Strip, write_report
 from evaluation.reports.html import render_html
 from evaluation.results import Result, read_samples
 from evaluation.shapeseval import ShapesEvalResult
+from tests.evaluation.random_features import RandomConvFeatures
 from tests.evaluation.reports.pages import Page
 
 
@@ -27,7 +27,7 @@ def page(report) -> Page:
 def test_the_page_loads_nothing_from_elsewhere(report, page: Page) -> None:
     for _, attrs in page.tags:
         for name in ("src", "href", "srcset", "data", "poster"):
-            assert (attrs.get(name) or "data:").startswith("data:image/png;base64,"[:5])
+            assert (attrs.get(name) or "data:").startswith(("data:", "#"))
     assert not page.all("script")
     assert not page.all("link")
     text = render_html({report.result.name: report.result}, report.content)
@@ -54,11 +54,10 @@ def test_text_from_outside_is_escaped(report, page: Page) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "27.2",  # the headline
+        "27.2",  # the headline, as precise as its interval
         "26.0 to 28.0",
         "psnr[64px]: made up",  # a metric's note becomes a caveat
         "Rendered shapes, not photographs.",
-        "Published numbers of other models",  # the paper's numbers are marked as such
         "drawn with seed 5",
         "color attribution",
         "held out from training",
@@ -122,7 +121,6 @@ def test_a_report_directory_holds_everything(report, tmp_path: Path) -> None:
         assert (tmp_path / picture).is_file()
     assert len(list((tmp_path / "images").glob("*.png"))) == 5
     assert "| color attribution | " in markdown
-    assert "Infinity-2B GenEval | 0.73 | Table 3" in markdown
 
 
 def test_a_report_can_be_written_twice(report, tmp_path: Path) -> None:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from evaluation.reports.content import ReportContent
+from evaluation.reports.facts import all_caveats
 from evaluation.reports.runs import load_runs
 from evaluation.results import Result
 from tests.evaluation.reports.synthetic import write_run
@@ -30,3 +34,47 @@ def test_one_run_twice_is_refused(tmp_path: Path) -> None:
     path = write_run(tmp_path / "run", num_prompts=1, size=4)
     with pytest.raises(ValueError, match="a report needs different runs, got one of them twice"):
         load_runs([path, path])
+
+
+def test_results_whose_tables_have_one_name_are_merged_with_both_and_all_caveats(tmp_path: Path) -> None:
+    paths = [write_run(tmp_path / name, num_prompts=3, size=4) for name in ("a", "b")]
+    for path, part in zip(paths, (slice(0, 2), slice(2, None)), strict=True):
+        fields = Result.load(path).to_dict()
+        config = fields["config"] | {"caveats": [f"Something of {path.name}."]}
+        Result.from_dict(fields | {"metrics": fields["metrics"][part], "config": config}).save(path)
+    (run,) = load_runs(paths)
+    assert {"Wall time, a", "Wall time, b"} <= run.result.tables.keys()
+    caveats = all_caveats({run.name: run.result}, ReportContent(title="x"))
+    assert caveats[:2] == ["Something of a.", "Something of b."]
+
+
+def test_results_of_different_weights_are_not_taken_for_one_model(tmp_path: Path) -> None:
+    paths = [write_run(tmp_path / name, num_prompts=3, size=4) for name in ("a", "b")]
+    for path, part in zip(paths, (slice(0, 2), slice(2, None)), strict=True):
+        fields = Result.load(path).to_dict()
+        fields["provenance"]["checkpoints"] = {"transformer": path.name}
+        Result.from_dict(fields | {"metrics": fields["metrics"][part]}).save(path)
+    assert [run.name for run in load_runs(paths)] == ["a", "b"]
+
+
+def test_a_caveat_of_some_runs_names_them(tmp_path: Path) -> None:
+    runs = load_runs([write_run(tmp_path / name, num_prompts=1, size=4) for name in ("a", "b")])
+    config = runs[1].result.config
+    other = replace(runs[1].result, config={**config, "caveats": [*config["caveats"], "One more."]})
+    caveats = all_caveats({"a": runs[0].result, "b": other}, ReportContent(title="x"))
+    assert caveats[:2] == [*config["caveats"], "b: One more."]
+
+
+def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run", num_prompts=1, size=4)
+    text = (path / "result.json").read_text()
+    (path / "result.json").write_text(re.sub(r'"value": [\d.]+', '"value": NaN', text, count=1))
+    with pytest.raises(ValueError, match=r"run has no finite value for geneval\[.*; score it again"):
+        load_runs([path])
+
+
+def test_a_run_that_failed_is_named(tmp_path: Path) -> None:
+    paths = [write_run(tmp_path / name, num_prompts=1, size=4) for name in ("a", "b")]
+    (paths[1] / "result.json").unlink()
+    with pytest.raises(ValueError, match=r"no result\.json in .*/b"):
+        load_runs(paths)

@@ -54,7 +54,9 @@ def test_rows_without_a_verdict_are_passed_over() -> None:
         ("expected dog left of target, found  target", ("wrong position",)),
         ("no target for dog to be above", ("nothing to be placed beside",)),
         ("expected cat>=1, found 0\nexpected dog<4, found 4", ("missing or too few", "too many")),
-        ("read 12 words", ("read ## words",)),
+        ("12 words", ("## words",)),
+        ("read: helo", ("other words read",)),
+        ("no: Is there a dog? Is it red?", ("a question answered with no",)),
         ("", ("no reason given",)),
     ],
 )
@@ -81,3 +83,9 @@ def test_boxes_of_every_detector_are_read(detections) -> None:
     row = {"task": "t", "prompt_id": "p", "index": 0, "correct": True, "detections": detections}
     (box,) = read_verdicts([row])[0].boxes
     assert (box.sides, box.label, box.score) == ((1, 2, 3, 4), "red dog", 0.5)
+
+
+def test_a_score_that_is_none_is_refused() -> None:
+    row = {"task": "t", "prompt_id": "p", "index": 2, "score": float("nan")}
+    with pytest.raises(ValueError, match="image 2 of prompt p has no finite score by t; score it again"):
+        read_verdicts([row])
