@@ -45,9 +45,14 @@ def open_image(path: Path) -> Image.Image:
     if not path.is_file():
         raise FileNotFoundError(f"there is no image {path}")
     try:
-        image = ImageOps.exif_transpose(Image.open(path, formats=_FORMATS)).convert("RGBA")
+        image = ImageOps.exif_transpose(Image.open(path, formats=_FORMATS))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} cannot be read as an image ({error})") from error
+    if image.mode in ("I", "F"):
+        raise ValueError(f"{path} has pixels of 32 bits, expected 8 or 16; save it as such")
+    if image.mode.startswith("I;16"):  # whose upper byte Pillow would drop
+        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+    image = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 

@@ -38,7 +38,7 @@ class InfinityPipeline:
 
     Attributes:
         sampling: settings that calls default to; they travel with the model.
-        extra: what else the model's directory records, e.g. its training's settings; kept when saved again.
+        extra: what else the model's directory records, e.g. how it was trained; kept when saved again.
         dtype: of the transformer's linear layers, see :meth:`to`.
     """
 
@@ -53,7 +53,7 @@ class InfinityPipeline:
         text_encoder: TextEncoder | None = None,
         extra: dict[str, Any] | None = None,
     ) -> None:
-        """Take the parts over; `text_encoder` is one that `text` describes and that is loaded already."""
+        """Build from parts; `text_encoder` is the encoder that `text` describes, if it is loaded already."""
         check_fit(vae, transformer, resolution)
         self.vae = vae.for_inference()
         self.transformer = transformer.eval()
@@ -114,7 +114,7 @@ class InfinityPipeline:
     def to(
         self, device: str | torch.device | torch.dtype | None = None, dtype: torch.dtype | None = None
     ) -> InfinityPipeline:
-        """Move the networks to a device; round them to bfloat16 (once and for all).
+        """Move the networks to a device, or round them to bfloat16, which can't be undone.
 
         In bfloat16 the blocks' linear layers and the tokenizer's networks are stored rounded; logits and
         features stay float32.
@@ -128,7 +128,7 @@ class InfinityPipeline:
         if dtype == torch.float32 and self.dtype != dtype:
             raise ValueError("the weights were rounded to bfloat16; load the pipeline again for float32")
         if dtype is not None and dtype != self.dtype:
-            _ = self.vae_sha256  # remembered: it is that of the exact weights
+            _ = self.vae_sha256  # cached before the weights are rounded
             round_blocks(self.transformer, dtype)
             self.vae.for_inference(dtype)
             self.dtype = dtype
@@ -176,6 +176,10 @@ class InfinityPipeline:
                 f"got {num_images_per_prompt} and {batch_size}"
             )
         resolved = self.settings(**settings)
+        if not isinstance(resolved.negative_prompt, str | None):
+            raise ValueError(
+                f"negative_prompt must be one text, for all prompts, got {resolved.negative_prompt!r}"
+            )
         own_seeds = seeds_of_images(seeds, generator, len(prompts), num_images_per_prompt)
         prompts = [prompt for prompt in prompts for _ in range(num_images_per_prompt)]
         text, negative = PromptStates(self.text_encoder), PromptStates(self.text_encoder)

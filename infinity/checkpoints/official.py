@@ -65,7 +65,7 @@ def find_official_state(
     Args:
         source: name of the file, for messages.
         place: which of several state dicts; if not given, the one that official inference would take.
-        ignore: shell patterns of further names to leave out; the official code itself leaves out stored masks.
+        ignore: shell patterns of further names to leave out; stored masks are left out, as officially.
     """
     found = dict(_state_dicts(content))
     if place is None:
