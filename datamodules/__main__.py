@@ -12,7 +12,7 @@ import sys
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-__all__ = ["main"]
+__all__ = ["extra_of", "main"]
 
 _COMMANDS = {  # arguments of an example, what it does
     "prepare": (
@@ -39,12 +39,20 @@ _COMMANDS = {  # arguments of an example, what it does
     "bench": ("--num_images 1024", "time the loader against bare decoding of the same files"),
 }
 
+_EXTRAS = {  # of pyproject.toml, with the optional packages that commands import
+    "data": ("cv2", "imagehash", "jinja2", "matplotlib", "pyarrow"),
+    "curate": ("open_clip", "py3langid", "timm"),
+    "hf": ("transformers",),
+    "ray": ("ray",),
+}
+
 
 class _Bars:
     """A progress bar per step, on stderr."""
 
     def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        name = TextColumn("{task.description}", markup=False)
+        columns = (name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self.progress = Progress(*columns, console=Console(stderr=True))
         self.tasks: dict[str, TaskID] = {}
 
@@ -60,6 +68,11 @@ def _help() -> str:
         lines += ["", f"  {name}: {summary}", f"    python -m datamodules {name} {example}"]
     lines += ["", "Each command explains its options with --help, and can be interrupted and called again."]
     return "\n".join(lines)
+
+
+def extra_of(package: str) -> str:
+    """The extra that has a package; none for what is needed in any case."""
+    return next((extra for extra, packages in _EXTRAS.items() if package in packages), "")
 
 
 def main(arguments: list[str]) -> int:
@@ -80,7 +93,8 @@ def main(arguments: list[str]) -> int:
         package = (error.name or "").partition(".")[0]
         if package in ("", "datamodules"):
             raise
-        print(f"error: {name} needs {package}; install it with pip install -e '.[data]'", file=sys.stderr)
+        what = f"'.[{extra}]'" if (extra := extra_of(package)) else "."
+        print(f"error: {name} needs {package}; install it with pip install -e {what}", file=sys.stderr)
         return 1
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)

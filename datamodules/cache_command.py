@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
+from jsonargparse.typing import PositiveInt
 
-from datamodules.command_line import command_parser, told_result
+from datamodules.command_line import command_parser, local_folder, names_of, told_result
 from datamodules.packing import Progress
+from datamodules.storage import is_url, join, location_of
 from infinity.configs import config_from_dict
 from infinity.schedules import Resolution
 
@@ -31,7 +32,7 @@ def parser() -> ArgumentParser:
         "cache data/mine --vae runs/vae/mine/export --resolution.stride 16 --resolution.pixels 0.25M",
     )
     made.add_argument("--config", action="config", help="YAML file with these options")
-    made.add_argument("data", type=str, help="data set directory")
+    made.add_argument("data", type=str, help="data set directory, or its URL (needs --out)")
     made.add_argument("--vae", type=str | None, help="directory of the tokenizer: caches its features")
     made.add_argument(
         "--precision",
@@ -46,7 +47,9 @@ def parser() -> ArgumentParser:
         help="text encoder, a mapping as model.text: caches its states, e.g. '{kind: huggingface, "
         "huggingface: {model: google/flan-t5-xl}}'",
     )
-    made.add_argument("--captions", type=list[str], default=["caption"], help="kinds, as in data.captions")
+    made.add_argument(
+        "--captions", type=names_of, default=["caption"], help="kinds, as in data.captions: long,short"
+    )
     made.add_argument(
         "--text_dtype",
         type=Literal["float32", "bfloat16", "float16"],
@@ -57,7 +60,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--device", type=str, default="cpu", help="where the encoders run, e.g. cuda")
     made.add_argument(
         "--batch_size",
-        type=int,
+        type=PositiveInt,
         default=16,
         help="samples encoded at once; with training's data.batch_size and trainer.precision, features are "
         "equal to the last bit",
@@ -65,7 +68,9 @@ def parser() -> ArgumentParser:
     made.add_argument(
         "--part", type=str, default="1/1", help="2/8: second of eight equal parts of the shards"
     )
-    made.add_argument("--max_pixels", type=int, default=2**26, help="larger images count as unreadable")
+    made.add_argument(
+        "--max_pixels", type=PositiveInt, default=2**26, help="larger images count as unreadable"
+    )
     return made
 
 
@@ -73,42 +78,44 @@ def run(options: Namespace, progress: Progress) -> str:
     """Write the caches; returns where they are and how many samples they have."""
     # here, as --help needs no torch
     from datamodules.cache_writing import write_cache
-    from datamodules.index import ShardIndex
+    from datamodules.splits import dataset_splits
 
-    root = Path(options.data)
-    indices = {path.parent.name: ShardIndex.load(path.parent) for path in sorted(root.glob("*/index.json"))}
-    if not indices:
-        raise ValueError(
-            f"no split with an index in {root}; make one with `python -m datamodules index {root}`"
-        )
+    data = location_of(options.data)
+    if is_url(data) and not options.out:
+        raise ValueError(f"say by --out where on this machine the caches of {data} are to lie")
+    out = local_folder(options.out or join(data, "caches"))
     if options.vae is None and options.text is None:
         raise ValueError("nothing to cache; name a tokenizer with --vae, a text encoder with --text, or both")
-    if options.batch_size < 1 or options.num_workers < 1:
-        raise ValueError("batch_size and num_workers must be at least 1")
+    if not options.captions:
+        raise ValueError("captions must name a kind, e.g. caption")
     part, num_parts = _part(options.part)
+    indices = dataset_splits(data)
+    for index in indices.values():
+        index.verify()
     told = []
     with ThreadPoolExecutor(options.num_workers) as pool:
         for facts, encoding in _contents(options):
-            directory = Path(options.out or root / "caches") / facts.name
-            counts: dict[str, Any] = {}
+            directory = out / facts.name
+            counts: dict[str, int] = {}
             left_out: dict[str, list[str]] = {}
             for split, index in indices.items():
-                encode = encoding(index, pool, options.batch_size)
                 what = f"{facts.content} of {split}"
-                counts[split] = write_cache(
+                written = write_cache(
                     directory / split,
                     index,
                     replace(facts, index=index.fingerprint),
-                    encode,
+                    encoding(index, pool, options.batch_size),
                     part=part,
                     num_parts=num_parts,
                     on_samples=partial(_advance, progress, what, len(index)),
                 )
-                left_out[split] = [": ".join(item) for item in encode.left_out]
-            if None in counts.values():
-                told.append(f"{directory}: part {options.part} is done, others are missing")
-            else:
-                told.append(f"{directory}: {told_result({'counts': counts, 'left_out': left_out})}")
+                left_out[split] = written.left_out
+                if written.num_samples is not None:
+                    counts[split] = written.num_samples
+            done = told_result({"counts": counts, "left_out": left_out})
+            if len(counts) < len(indices):
+                done = f"part {options.part} is done, others are missing"
+            told.append(f"{directory}: {done}")
     return "\n".join(told)
 
 
@@ -164,7 +171,7 @@ def _contents(options: Namespace) -> Iterator[tuple[CacheFacts, Callable[..., An
         )
     if options.text is not None:
         text = build_text_encoder(config_from_dict(TextEncoderConfig, options.text)).to(device)
-        captions = tuple(sorted(options.captions))
+        captions = tuple(sorted(set(options.captions)))
         facts = CacheFacts(
             content="text", encoder=text.fingerprint, index="", dtype=options.text_dtype, captions=captions
         )

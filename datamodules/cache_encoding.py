@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,9 +16,10 @@ from datamodules.cache_writing import Encoded
 from datamodules.caching import caption_name
 from datamodules.captions import texts_to_draw
 from datamodules.decode import BrokenSampleError, bucket_pixels
-from datamodules.index import SampleRow, ShardIndex, read_member
-from datamodules.open_files import OpenFiles
+from datamodules.index import SampleRow, ShardIndex, read_sample
+from datamodules.members import SampleBytes
 from datamodules.reader import to_float
+from datamodules.storage import ShardFile, open_file
 from infinity.schedules import Resolution, nearest_aspect_ratio
 from infinity.text import TextEncoder
 from infinity.vae import VAE
@@ -25,45 +27,61 @@ from infinity.vae.parts import encode_in_parts
 
 __all__ = ["FeatureEncoding", "TextEncoding"]
 
+_READ_AHEAD = 2**23
+
 
 @dataclass
 class _Encoding:
-    """Reads samples one after the other, and prepares a few batches ahead in threads.
+    """Reads the samples of a shard one after the other, and prepares a few batches ahead in threads.
 
-    Args:
-        left_out: (key, cause) of unusable samples.
+    A failing disk or network stops it, as the sample may be sound: called again, it goes on.
     """
 
     index: ShardIndex
     pool: Executor
     batch_size: int
-    left_out: list[tuple[str, str]] = field(default_factory=list, kw_only=True)
 
-    def __post_init__(self) -> None:
-        self._files = OpenFiles()
+    needs_image: ClassVar[bool]
 
-    def _prepared(self, rows: range, prepare: Callable[..., Any], *members: str) -> Iterator[tuple[int, Any]]:
-        """(Sample, what `prepare` makes of its row and members), in order."""
-        pending: deque[tuple[int, SampleRow, Future[Any]]] = deque()
+    def __call__(self, rows: range) -> Encoded:
+        unusable: list[tuple[int, str]] = []
+        if rows:
+            location = self.index.location(self.index[rows.start].shard)
+            with closing(open_file(location, _READ_AHEAD)) as file:
+                yield from self._encoded(self._prepared(rows, file, unusable))
+        yield from unusable
+
+    def _prepared(
+        self, rows: range, file: ShardFile, unusable: list[tuple[int, str]]
+    ) -> Iterator[tuple[int, Any]]:
+        """(Sample, what is encoded of it), in order."""
+        pending: deque[tuple[int, Future[Any]]] = deque()
+
+        def usable(num_left: int) -> Iterator[tuple[int, Any]]:
+            while len(pending) > num_left:
+                sample, future = pending.popleft()
+                try:
+                    yield sample, future.result()
+                except BrokenSampleError as error:
+                    unusable.append((sample, str(error)))
+
         for sample in rows:
             row = self.index[sample]
             try:
-                file = self._files[self.index.location(row.shard)]
-                data = [read_member(file, getattr(row, member)) for member in members]
-            except (OSError, ValueError) as error:
-                self.left_out.append((row.key, str(error)))
+                data = read_sample(file, row, with_image=self.needs_image)
+            except BrokenSampleError as error:
+                unusable.append((sample, str(error)))
                 continue
-            pending.append((sample, row, self.pool.submit(prepare, row, *data)))
-            if len(pending) > 4 * self.batch_size:
-                yield from self._usable(*pending.popleft())
-        while pending:
-            yield from self._usable(*pending.popleft())
+            pending.append((sample, self.pool.submit(self._prepare, row, data)))
+            yield from usable(4 * self.batch_size)
+        yield from usable(0)
 
-    def _usable(self, sample: int, row: SampleRow, future: Future[Any]) -> Iterator[tuple[int, Any]]:
-        try:
-            yield sample, future.result()
-        except BrokenSampleError as error:
-            self.left_out.append((row.key, str(error)))
+    def _prepare(self, row: SampleRow, data: SampleBytes) -> Any:
+        """What is encoded of a sample; works in a thread."""
+        raise NotImplementedError
+
+    def _encoded(self, prepared: Iterator[tuple[int, Any]]) -> Encoded:
+        raise NotImplementedError
 
 
 @dataclass
@@ -80,18 +98,20 @@ class FeatureEncoding(_Encoding):
     device: torch.device
     autocast: bool
 
-    def __call__(self, rows: range) -> Encoded:
+    needs_image: ClassVar[bool] = True
+
+    def _prepare(self, row: SampleRow, data: SampleBytes) -> tuple[float, np.ndarray]:
+        ratio = nearest_aspect_ratio(row.height, row.width, self.resolution.aspect_ratios)
+        return ratio, bucket_pixels(data.image, *self.resolution.image_size(ratio), self.max_pixels)
+
+    def _encoded(self, prepared: Iterator[tuple[int, tuple[float, np.ndarray]]]) -> Encoded:
         waiting: dict[float, list[tuple[int, np.ndarray]]] = defaultdict(list)
-        for sample, (ratio, pixels) in self._prepared(rows, self._pixels, "image"):
+        for sample, (ratio, pixels) in prepared:
             waiting[ratio].append((sample, pixels))
             if len(waiting[ratio]) == self.batch_size:
                 yield from self._encode(waiting.pop(ratio))
         for rest in waiting.values():
             yield from self._encode(rest)
-
-    def _pixels(self, row: SampleRow, image: bytes | None) -> tuple[float, np.ndarray]:
-        ratio = nearest_aspect_ratio(row.height, row.width, self.resolution.aspect_ratios)
-        return ratio, bucket_pixels(image or b"", *self.resolution.image_size(ratio), self.max_pixels)
 
     @torch.no_grad()
     def _encode(self, batch: list[tuple[int, np.ndarray]]) -> Encoded:
@@ -112,18 +132,20 @@ class TextEncoding(_Encoding):
     captions: tuple[str, ...]
     dtype: torch.dtype
 
-    def __call__(self, rows: range) -> Encoded:
+    needs_image: ClassVar[bool] = False
+
+    def _prepare(self, row: SampleRow, data: SampleBytes) -> list[str]:
+        return texts_to_draw(data.text, data.meta, self.captions)
+
+    def _encoded(self, prepared: Iterator[tuple[int, list[str]]]) -> Encoded:
         waiting: list[tuple[int, list[str]]] = []
-        for found in self._prepared(rows, self._texts, "text", "meta"):
+        for found in prepared:
             waiting.append(found)
             if len(waiting) == self.batch_size:
                 yield from self._encode(waiting)
                 waiting = []
         if waiting:
             yield from self._encode(waiting)
-
-    def _texts(self, row: SampleRow, text: bytes | None, meta: bytes | None) -> list[str]:
-        return texts_to_draw(text, meta, self.captions)
 
     @torch.no_grad()
     def _encode(self, batch: list[tuple[int, list[str]]]) -> Encoded:

@@ -9,20 +9,34 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import safetensors.torch
 from torch import Tensor
 
 from datamodules.caching import PLACE, CacheFacts
+from datamodules.damage import naming_damage
 from datamodules.index import ShardIndex
 from infinity.atomic import replacing, write_atomically
 from infinity.configs import config_from_dict, config_to_dict
 
-__all__ = ["Encoded", "write_cache"]
+__all__ = ["Encoded", "Written", "write_cache"]
 
-Encoded = Iterator[tuple[int, dict[str, Tensor]]]
-"""Numbers of samples, and their tensors by name; unusable samples are left out."""
+Encoded = Iterator[tuple[int, dict[str, Tensor] | str]]
+"""Numbers of samples, each with its tensors by name, or with what makes it unusable."""
+
+
+class Written(NamedTuple):
+    """What there is of a cache.
+
+    Args:
+        num_samples: that it has; None as long as other parts lack side shards.
+        left_out: key and cause of the others, in all side shards that are there.
+    """
+
+    num_samples: int | None
+    left_out: list[str]
 
 
 def write_cache(
@@ -34,13 +48,11 @@ def write_cache(
     part: int = 0,
     num_parts: int = 1,
     on_samples: Callable[[int], None] = lambda count: None,
-) -> int | None:
+) -> Written:
     """Write the side shards of a split that are not there yet.
 
-    Returns how many samples the cache has once all side shards are there, None if other parts lack some.
-
     Args:
-        encode: gives the tensors of the samples of one shard, in any order.
+        encode: encodes the samples of one shard, in any order.
         part: of the shards, every `num_parts`-th from here on.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -52,20 +64,22 @@ def write_cache(
             _write_side_shard(path, shard, index, rows[shard], encode(rows[shard]))
         on_samples(len(rows[shard]))
     paths = [directory / f"{shard:05d}.tar" for shard in range(len(rows))]
+    left_out = [cause for path in paths if path.exists() for cause in _left_out_of(path)]
     if not all(path.exists() for path in paths):
-        return None
-    places = np.concatenate([np.load(path.with_suffix(".npy")) for path in paths])
+        return Written(None, left_out)
+    places = np.concatenate([_places_of(*of_shard) for of_shard in zip(paths, map(len, rows), strict=True)])
     write_atomically(directory / "places.npy", _npy(places))
-    _write_header(directory, facts, paths)
-    for leftover in directory.glob(".*.tar.*.tmp"):  # of runs that were killed
+    _write_header(directory, facts, [*paths, directory / "places.npy"])
+    for leftover in directory.glob(".[0-9]*.tmp"):  # of runs that were killed
         leftover.unlink(missing_ok=True)
-    return int(np.count_nonzero(places["num_bytes"]))
+    return Written(int(np.count_nonzero(places["num_bytes"])), left_out)
 
 
 def _start(directory: Path, facts: CacheFacts) -> None:
     header = directory / "cache.json"
     if header.exists():
-        found = config_from_dict(CacheFacts, json.loads(header.read_text())["facts"])
+        with naming_damage(header, f"remove {directory} and call again, or choose another one with --out"):
+            found = config_from_dict(CacheFacts, json.loads(header.read_text("utf-8"))["facts"])
         if found != facts:
             raise ValueError(
                 f"{directory} holds a cache of the index {found.index}, and the split now has {facts.index}; "
@@ -77,24 +91,49 @@ def _start(directory: Path, facts: CacheFacts) -> None:
         _write_header(directory, facts, [])
 
 
-def _write_header(directory: Path, facts: CacheFacts, shards: Iterable[Path]) -> None:
-    sizes = {path.name: path.stat().st_size for path in shards}
+def _write_header(directory: Path, facts: CacheFacts, files: Iterable[Path]) -> None:
+    sizes = {path.name: path.stat().st_size for path in files}
     content = {"facts": config_to_dict(facts), "shards": sizes}
     write_atomically(directory / "cache.json", json.dumps(content, indent=1) + "\n")
 
 
 def _write_side_shard(path: Path, shard: int, index: ShardIndex, rows: range, encoded: Encoded) -> None:
     places = np.zeros(len(rows), PLACE)
+    left_out: dict[int, str] = {}
     with replacing(path) as temporary:
         with tarfile.open(temporary, mode="w") as tar:
-            for sample, tensors in encoded:
-                data = safetensors.torch.save(tensors)
-                info = tarfile.TarInfo(f"{index[sample].key}.safetensors")
+            for sample, result in encoded:
+                key = index[sample].key
+                if isinstance(result, str):
+                    left_out[sample] = f"{key}: {result}"
+                    continue
+                data = safetensors.torch.save(result)
+                info = tarfile.TarInfo(f"{key}.safetensors")
                 info.size = len(data)
                 tar.addfile(info, io.BytesIO(data))
                 start = tar.offset - -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
                 places[sample - rows.start] = (shard, zlib.crc32(data), start, len(data))
         write_atomically(path.with_suffix(".npy"), _npy(places))
+        write_atomically(path.with_suffix(".json"), json.dumps([left_out[k] for k in sorted(left_out)]))
+
+
+def _left_out_of(shard: Path) -> list[str]:
+    path = shard.with_suffix(".json")
+    with naming_damage(path, _again(shard)):
+        return [str(cause) for cause in json.loads(path.read_text("utf-8"))]
+
+
+def _places_of(shard: Path, num_samples: int) -> np.ndarray:
+    path = shard.with_suffix(".npy")
+    with naming_damage(path, _again(shard)):
+        places = np.load(path)
+        if places.dtype != PLACE or places.shape != (num_samples,):
+            raise ValueError(f"{places.shape} places where {num_samples} samples are")
+        return places
+
+
+def _again(shard: Path) -> str:
+    return f"remove {shard} and call again, which makes both anew"
 
 
 def _npy(array: np.ndarray) -> bytes:

@@ -21,9 +21,11 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from datamodules.damage import SIGNS_OF_DAMAGE
 from datamodules.decode import BrokenSampleError
 from datamodules.index import Member, ShardIndex, read_member
 from datamodules.open_files import OpenFiles
+from datamodules.storage import is_url
 from infinity.checkpoints.io import read_config, weights_sha256
 from infinity.configs import check_literals, config_from_dict, config_to_dict
 from infinity.schedules import Resolution
@@ -65,7 +67,7 @@ class CacheFacts:
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     sizes: tuple[tuple[float, int, int], ...] = ()
     captions: tuple[str, ...] = ()
-    version: int = 1
+    version: int = 2
 
     def __post_init__(self) -> None:
         check_literals(self)
@@ -89,7 +91,7 @@ class SampleCache:
     @classmethod
     def load(cls, directory: Path) -> SampleCache:
         try:
-            header = json.loads((directory / "cache.json").read_text())
+            header = json.loads((directory / "cache.json").read_text("utf-8"))
             facts = config_from_dict(CacheFacts, header["facts"])
             if not header["shards"]:
                 raise ValueError("it isn't complete")
@@ -97,7 +99,7 @@ class SampleCache:
             for name, num_bytes in header["shards"].items():
                 if (directory / name).stat().st_size != num_bytes:
                     raise ValueError(f"{name} has another size than when it was written")
-        except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+        except (*SIGNS_OF_DAMAGE, OSError) as error:
             raise ValueError(f"the cache {directory} can't be used ({error}); {_REMEDY}") from error
         return cls(directory, facts, places)
 
@@ -148,6 +150,12 @@ def open_caches(
     """
     opened: dict[str, dict[str, SampleCache]] = {}  # by content and index
     for directory in directories:
+        if is_url(directory):
+            raise ValueError(f"data.caches must be on this machine, got {directory}; copy it here")
+        others = sorted(Path(directory).glob("*/cache.json"))
+        if others and not (Path(directory) / split).is_dir():  # of a data set without this split?
+            opened.setdefault(SampleCache.load(others[0].parent).facts.content, {})  # else missed below
+            continue
         cache = SampleCache.load(Path(directory) / split)
         facts = cache.facts
         if facts.index not in {index.fingerprint for index in indices}:
@@ -170,7 +178,7 @@ def open_caches(
         for index in indices:
             if index.fingerprint not in caches:
                 raise ValueError(
-                    f"data.caches has {content} of other data sets, but none of {index.directory}; make them "
+                    f"data.caches has {content} of other data sets, but none of {index.place}; make them "
                     f"with `python -m datamodules cache`, or do without {content}"
                 )
     return {

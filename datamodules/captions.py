@@ -6,6 +6,8 @@ A kind has one or more texts, which are equally likely:
   list ``captions`` there;
 - any other name: ``captions: {short: .., long: [.., ..]}`` in the ``.json``, or fields ``<kind>_caption``;
 - ``short``: also the field ``text``, which goes with ``long_caption`` in the official jsonl.
+
+Text is UTF-8. A ``.txt`` in any other encoding is none: no guess turns it into wrong words.
 """
 
 from __future__ import annotations
@@ -81,7 +83,7 @@ def caption_of(text: bytes | None, metadata: bytes | None) -> str:
 
     A ``.txt`` is enough; the ``.json`` is not looked into then.
     """
-    if text is not None and (caption := _clean(text)):
+    if caption := _clean(_decoded(text)):
         return caption
     return next(iter(captions_of(text, metadata).values()))[0]
 
@@ -90,17 +92,21 @@ def captions_of(text: bytes | None, metadata: bytes | None) -> dict[str, tuple[s
     """All captions of a sample by their kinds, the main kind first; empty ones are none."""
     found: dict[str, dict[str, None]] = {MAIN_KIND: {}}
     for kind, value in _listed(text, metadata):
-        if isinstance(value, str | bytes) and (caption := _clean(value)):
-            found.setdefault(kind, {})[caption] = None
+        for entry in value if isinstance(value, list) else [value]:
+            if isinstance(entry, str) and (caption := _clean(entry)):
+                found.setdefault(kind, {})[caption] = None
     kinds = {kind: tuple(texts) for kind, texts in found.items() if texts}
     if not kinds:
-        raise BrokenSampleError("no caption")
+        raise BrokenSampleError("its .txt is not UTF-8" if text and not _decoded(text) else "no caption")
     return kinds
 
 
 def texts_to_draw(text: bytes | None, metadata: bytes | None, kinds: Sequence[str]) -> list[str]:
     """All that a :class:`CaptionChoice` among some of these kinds can take from a sample."""
-    found = captions_of(text, metadata)
+    try:
+        found = captions_of(text, metadata)
+    except BrokenSampleError:
+        return [caption_of(text, metadata)]  # a ``.txt`` will do where no kinds are asked for
     texts = [caption for kind in kinds for caption in found.get(kind, ())]
     if not texts or any(kind not in found for kind in kinds):
         texts += next(iter(found.values()))
@@ -110,24 +116,31 @@ def texts_to_draw(text: bytes | None, metadata: bytes | None, kinds: Sequence[st
 def _listed(text: bytes | None, metadata: bytes | None) -> Iterator[tuple[str, Any]]:
     try:
         record = json.loads(metadata or b"{}")
+    except UnicodeDecodeError:
+        raise BrokenSampleError("its .json is not UTF-8") from None
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict):
         raise BrokenSampleError("its .json is no JSON object")
-    yield MAIN_KIND, text if text is not None and _clean(text) else record.get(MAIN_KIND)
+    main = _decoded(text)
+    yield MAIN_KIND, main if _clean(main) else record.get(MAIN_KIND)
     captions = record.get("captions")
-    for kind, value in captions.items() if isinstance(captions, dict) else [(MAIN_KIND, captions)]:
-        for entry in value if isinstance(value, list) else [value]:
-            yield kind, entry
+    yield from captions.items() if isinstance(captions, dict) else [(MAIN_KIND, captions)]
     for name, value in record.items():
         if name.endswith(_SUFFIX) and name != _SUFFIX:
             yield name.removesuffix(_SUFFIX), value
     yield "short", record.get("text")
 
 
-def _clean(caption: str | bytes) -> str:
+def _decoded(text: bytes | None) -> str:
+    """What a ``.txt`` says; nothing if it is not UTF-8."""
+    try:
+        return (text or b"").decode()
+    except UnicodeDecodeError:
+        return ""
+
+
+def _clean(caption: str) -> str:
     """Control characters become spaces; half surrogate pairs, which JSON can hold but UTF-8 can't, "?"."""
-    if isinstance(caption, bytes):
-        caption = caption.decode("utf-8", errors="replace")
     caption = caption.encode("utf-8", "replace").decode()
     return " ".join(_CONTROL_CHARACTERS.sub(" ", caption).split())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser
 from jsonargparse.typing import PositiveInt
 
-__all__ = ["command_parser", "told_result"]
+from datamodules.storage import is_url
+
+__all__ = ["command_parser", "local_folder", "names_of", "told_result"]
 
 _MAX_NAMED = 20
 
@@ -24,6 +27,19 @@ def command_parser(command: str, description: str, example: str) -> ArgumentPars
     )
     parser.add_argument("--num_workers", type=PositiveInt, default=os.cpu_count() or 1, help="processes")
     return parser
+
+
+def local_folder(place: str) -> Path:
+    """A folder to write; URLs, which would become folders here, are refused."""
+    if is_url(place):
+        raise ValueError(f"{place} is a URL, but only a folder of this machine can be written; copy it later")
+    return Path(place)
+
+
+def names_of(value: str | Sequence[object]) -> list[str]:
+    """Names as a command line has them, ``train,val`` or ``[train, val]``, or a config file: in a list."""
+    names = value.strip("[]").split(",") if isinstance(value, str) else map(str, value)
+    return [name for name in (name.strip(" \"'") for name in names) if name]
 
 
 def told_result(result: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 from rich.table import Table
 
-from datamodules.command_line import command_parser
+from datamodules.command_line import command_parser, local_folder, names_of
 from datamodules.curation import (
     STEPS,
     CuratedSplit,
@@ -24,6 +24,7 @@ from datamodules.curation import (
     load_chain,
     plan_split,
 )
+from datamodules.damage import naming_damage
 from datamodules.index import ShardIndex
 from datamodules.packing import Progress
 from datamodules.splits import dataset_splits, write_subset
@@ -46,7 +47,7 @@ def parser() -> ArgumentParser:
     made.add_argument(
         "--config", type=str, default="configs/data/curate.yaml", help="YAML file with the steps"
     )
-    made.add_argument("--splits", type=list[str], help="the splits to filter; all if not given")
+    made.add_argument("--splits", type=names_of, default=[], help="those to filter: train,val (default: all)")
     made.add_argument(
         "--dry_run", "--dry-run", action="store_true", help="say what is to be done, do nothing"
     )
@@ -60,7 +61,7 @@ def run(options: Namespace, progress: Progress) -> str:
         return _list()
     if not options.source or not options.out:
         raise ValueError("name the data set to filter and the directory to write: curate IN OUT")
-    source, out = Path(options.source), Path(options.out)
+    source, out = Path(options.source), local_folder(options.out)
     steps = load_chain(Path(options.config))
     check_complete(steps)
     every = dataset_splits(source)
@@ -72,10 +73,10 @@ def run(options: Namespace, progress: Progress) -> str:
         for name in order:
             done[name] = plan_split(splits[name], steps, out / name, tuple(done.values()))
         return _table({name: done[name].reports for name in splits}, dry=True)
-    _begin(source, out)
+    for index in splits.values():
+        index.verify()
+    others = _begin(source, out, order)
     for name in order:
-        splits[name].verify()
-        (out / name / "index.json").unlink(missing_ok=True)  # a killed run leaves none that looks finished
         done[name] = curate_split(
             splits[name],
             steps,
@@ -86,14 +87,17 @@ def run(options: Namespace, progress: Progress) -> str:
         )
         kept = done[name].kept
         if kept is None or not len(kept):
-            raise ValueError(f"no sample of {name} passes all steps; {out / name}/dropped.jsonl says why")
+            raise ValueError(
+                f"no sample of {name} passes all steps: see {out / name}/dropped.jsonl, and move a bound or "
+                f"leave that split out (--splits)"
+            )
         write_subset(splits[name], kept, out / name)
-    _write_record(source, out, {name: _record_of(done[name]) for name in splits}, complete=True)
+    _write_record(source, out, others | {name: _record_of(done[name]) for name in splits}, complete=True)
     return _table({name: done[name].reports for name in splits}, dry=False)
 
 
-def _chosen(splits: dict[str, ShardIndex], names: Sequence[str] | None) -> dict[str, ShardIndex]:
-    if unknown := [name for name in names or () if name not in splits]:
+def _chosen(splits: dict[str, ShardIndex], names: Sequence[str]) -> dict[str, ShardIndex]:
+    if unknown := [name for name in names if name not in splits]:
         raise ValueError(f"there is no split {', '.join(unknown)}; there are {', '.join(splits)}")
     return {name: splits[name] for name in names or splits}
 
@@ -108,17 +112,27 @@ def _refuse_leaks(steps: Sequence[Step], splits: Mapping[str, ShardIndex], unnam
         )
 
 
-def _begin(source: Path, out: Path) -> None:
-    """Refuse a folder that holds anything but a curation of the same data set; mark it as unfinished."""
+def _begin(source: Path, out: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Mark the curation of some splits as unfinished; returns the record of the others, which stay.
+
+    A folder that holds anything but a curation of the same data set is refused.
+    """
     record = out / "curation.json"
+    others: dict[str, Any] = {}
     if record.exists():
-        made_from = json.loads(record.read_text("utf-8"))["source"]
+        with naming_damage(record, f"choose another directory, or remove {out} yourself"):
+            found = json.loads(record.read_text("utf-8"))
+            made_from = found["source"]
+            others = {name: split for name, split in found["splits"].items() if name not in names}
         if made_from != _relative(source, out):
             raise ValueError(f"{out} holds a curation of {out / made_from}; choose another directory")
-    elif out.exists() and any(out.iterdir()):
+    elif out.exists() and any(not path.match(".curation.json.*.tmp") for path in out.iterdir()):
         raise ValueError(f"{out} is not empty and holds no curation; choose another directory")
     out.mkdir(parents=True, exist_ok=True)
-    _write_record(source, out, {}, complete=False)
+    for name in names:  # a killed run leaves none that looks finished
+        (out / name / "index.json").unlink(missing_ok=True)
+    _write_record(source, out, others, complete=False)
+    return others
 
 
 def _relative(source: Path, out: Path) -> str:
@@ -178,6 +192,6 @@ def _table(reports: Mapping[str, Sequence[StepReport]], *, dry: bool) -> str:
 
 
 def _drawn(table: Table) -> str:
-    console = Console(file=io.StringIO(), width=max(Console().width, 100))
+    console = Console(file=io.StringIO(), width=max(Console().width, 100), markup=False)
     console.print(table)
     return console.file.getvalue().rstrip()  # type: ignore[attr-defined]

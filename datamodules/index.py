@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from datamodules.damage import SIGNS_OF_DAMAGE
 from datamodules.decode import BrokenSampleError
 from datamodules.index_columns import COLUMNS, Column, column_name
 from datamodules.index_files import HEADER, VERSION, Shard, prefixes_of, write_index
@@ -94,7 +95,7 @@ class ShardIndex:
             version = header.get("version")
             if version == VERSION:
                 return cls(place, directory, header)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        except (*SIGNS_OF_DAMAGE, OSError) as error:
             raise _damaged(place, error) from error
         raise ValueError(
             f"the index of {place} has version {version}, expected {VERSION}; "
@@ -156,7 +157,7 @@ class ShardIndex:
         try:
             lines = self._columns["left_out"].array.tobytes().splitlines()
             return [(str(key), str(cause)) for key, cause in map(json.loads, lines)]
-        except (ValueError, TypeError) as error:
+        except SIGNS_OF_DAMAGE as error:
             raise _damaged(self.place, error) from error
 
     def location(self, shard: int) -> str:
@@ -221,6 +222,8 @@ class ShardIndex:
         )
 
     def _key(self, shard: int, start: int, stop: int) -> bytes:
+        if not 0 <= start <= stop <= len(self._columns["keys"]):
+            raise _damaged(self.place, "a row of it points to no key")
         key = self._columns["keys"].piece(start, stop).tobytes()
         if self._unique_keys:
             return key
@@ -251,7 +254,7 @@ def _local_copy(url: str) -> Path:
                 file_name = column_name(header["fingerprint"], column)
                 if num_bytes:
                     fetch(join(url, file_name), temporary / file_name)
-        except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (*SIGNS_OF_DAMAGE, FileNotFoundError) as error:
             raise _damaged(url, error) from error
         with suppress(OSError):  # another process was faster
             temporary.rename(copy)

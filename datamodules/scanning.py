@@ -111,7 +111,8 @@ class _Found:
             raise BrokenSampleError(f"{num_images} images ({', '.join(_IMAGES)}) where one is expected")
         captions = [part for part in ("text", "meta") if part in self.members]
         if all(part in self.causes for part in captions):
-            raise BrokenSampleError(self.causes[captions[-1]] if captions else "no caption")
+            causes = dict.fromkeys(self.causes[part] for part in captions)
+            raise BrokenSampleError("; ".join(causes) or "no caption")
         if "image" not in self.members:
             raise BrokenSampleError("its image is empty")
         if "image" in self.causes:

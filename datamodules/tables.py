@@ -23,6 +23,7 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 _MAX_LINE = 2**24
 _NUM_TYPICAL = 100  # rows of a JSON lines file whose fields are its columns
+_NOT_UTF8 = "not UTF-8; convert the table, e.g. with `iconv -f WINDOWS-1252 -t UTF-8`"
 
 
 class TableRow(NamedTuple):
@@ -70,7 +71,10 @@ def open_table(path: Path) -> Table:
 
 
 class _Lines:
-    """The lines of a file from a place on; `place` is where the next one begins."""
+    """The lines of a file from a place on; `place` is where the next one begins.
+
+    Bytes that are no UTF-8 become half surrogate pairs, which `_is_utf8` finds.
+    """
 
     def __init__(self, path: Path, file: IO[bytes], place: int = 0) -> None:
         file.seek(place)
@@ -87,7 +91,7 @@ class _Lines:
             raise ValueError(f"{self.path} has a line of more than {_MAX_LINE} bytes; is it a table of text?")
         encoding = "utf-8" if self.place else "utf-8-sig"
         self.place += len(line)
-        return line.decode(encoding, errors="replace")
+        return line.decode(encoding, errors="surrogateescape")
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,12 @@ class _Delimited:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         with self.path.open("rb") as file:
-            names = next(self._reader(_Lines(self.path, file)), [])
+            try:
+                names = next(self._reader(_Lines(self.path, file)), [])
+            except csv.Error as error:
+                raise ValueError(f"the first line of {self.path} can't be read ({error})") from error
+        if not _is_utf8(names):
+            raise ValueError(f"the first line of {self.path} is {_NOT_UTF8}")
         if not names or len(set(names)) != len(names):
             raise ValueError(f"the first line of {self.path} must name its columns, each once, got {names}")
         return tuple(names)
@@ -137,6 +146,8 @@ class _Delimited:
     def _named(self, values: list[str]) -> dict[str, str]:
         if values and len(values) != len(self.columns):
             raise BrokenSampleError(f"{len(values)} values where the table has {len(self.columns)} columns")
+        if not _is_utf8(values):
+            raise BrokenSampleError(_NOT_UTF8)
         return dict(zip(self.columns, values, strict=False))
 
 
@@ -169,15 +180,23 @@ class _JsonLines:
 
     def row(self, place: int) -> dict[str, Any]:
         with self.path.open("rb") as file:
-            values = _json_object(next(_Lines(self.path, file, place), ""))
-        if values is None:
-            raise BrokenSampleError("unreadable row (no JSON object)")
+            line = next(_Lines(self.path, file, place), "")
+        if (values := _json_object(line)) is None:
+            raise BrokenSampleError("unreadable row (no JSON object)" if _is_utf8([line]) else _NOT_UTF8)
         return values
 
 
 def _json_object(line: str) -> dict[str, Any] | None:
     try:
-        values = json.loads(line)
+        values = json.loads(line) if _is_utf8([line]) else None
     except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None
+
+
+def _is_utf8(texts: Sequence[str]) -> bool:
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

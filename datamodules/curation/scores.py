@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from datamodules.curation.step import Step
+from datamodules.damage import naming_damage
 from datamodules.index import ShardIndex
 from datamodules.sample_files import Chunk, SampleFiles, chunks_by_shard, each_chunk
 from infinity.atomic import write_atomically
@@ -93,13 +93,9 @@ class ScoreFiles:
         path = self._path(chunk)
         if not path.exists():
             return np.empty(0, np.uint64), np.empty(0, self.score_type), {}
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                return data["samples"], data["values"], json.loads(data["causes"].tobytes())
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(
-                f"{path} is damaged ({error}); remove it, and its scores are made again"
-            ) from error
+        damage = naming_damage(path, "remove it, and its scores are made again")
+        with damage, np.load(path, allow_pickle=False) as data:
+            return data["samples"], data["values"], json.loads(data["causes"].tobytes())
 
 
 class _ChunkScorer:

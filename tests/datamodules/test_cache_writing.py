@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from datamodules.cache_writing import Encoded, write_cache
+from datamodules.cache_writing import Encoded, Written, write_cache
 from datamodules.caching import CacheFacts, SampleCache, caption_name
 from datamodules.index import ShardIndex
 
@@ -38,7 +39,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 def test_a_killed_run_goes_on_with_the_missing_side_shards(shared_root: Path, tmp_path: Path) -> None:
     index = ShardIndex.load(shared_root / "train")
     facts = facts_of(index)
-    assert write_cache(tmp_path / "straight", index, facts, lambda rows: encoded(index, rows)) == 101
+    assert write_cache(tmp_path / "straight", index, facts, lambda rows: encoded(index, rows)) == (101, [])
     child = os.fork()
     if not child:
         try:
@@ -56,7 +57,7 @@ def test_a_killed_run_goes_on_with_the_missing_side_shards(shared_root: Path, tm
         asked.append(rows)
         return encoded(index, rows)
 
-    assert write_cache(tmp_path / "killed", index, facts, rest) == 101
+    assert write_cache(tmp_path / "killed", index, facts, rest) == (101, [])
     assert [rows.start for rows in asked] == [50, 75, 100]
     assert contents(tmp_path / "killed") == contents(tmp_path / "straight")
 
@@ -69,8 +70,37 @@ def test_parts_make_the_same_cache_together(shared_root: Path, tmp_path: Path) -
         write_cache(tmp_path / "parts", index, facts, lambda rows: encoded(index, rows), part=k, num_parts=2)
         for k in (1, 0)
     ]
-    assert counts == [None, 101]
+    assert counts == [(None, []), (101, [])]
     assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+
+
+def test_what_is_left_out_is_named_also_by_runs_that_find_it_done(shared_root: Path, tmp_path: Path) -> None:
+    index = ShardIndex.load(shared_root / "train")
+
+    def partly(rows: range) -> Encoded:
+        for sample, tensors in reversed(list(encoded(index, rows))):
+            yield sample, "torn" if sample in (3, 7, 60) else tensors
+
+    def write(part: int) -> Written:
+        return write_cache(tmp_path, index, facts_of(index), partly, part=part, num_parts=2)
+
+    named = [f"train-{sample:08}: torn" for sample in (3, 7, 60)]
+    assert write(1) == (None, [])
+    assert write(0) == (98, named)
+    before = contents(tmp_path)
+    assert write(1) == (98, named)
+    assert contents(tmp_path) == before
+    with pytest.raises(ValueError, match="not in the cache"):
+        SampleCache.load(tmp_path).tensor(7, "train-00000007")
+
+
+def test_places_of_another_split_are_refused(shared_root: Path, tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        index = ShardIndex.load(shared_root / split)
+        write_cache(tmp_path / split, index, facts_of(index), lambda rows, index=index: encoded(index, rows))
+    shutil.copy(tmp_path / "val" / "places.npy", tmp_path / "train")
+    with pytest.raises(ValueError, match=r"places\.npy has another size than when it was written"):
+        SampleCache.load(tmp_path / "train")
 
 
 def test_every_tensor_is_found_under_its_sample_and_name(shared_root: Path, tmp_path: Path) -> None:

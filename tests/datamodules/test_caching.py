@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -20,9 +21,16 @@ from infinity.schedules import Resolution
 from infinity.text import HashingTextConfig, HashingTextEncoder
 from infinity.vae import VAE, VAEConfig
 from tests.datamodules.conftest import RESOLUTION, MakeModule
+from tests.datamodules.http_server import serve
 from tests.datamodules.test_faults import damage
 
 TEXT = HashingTextConfig(width=16, max_len=32)
+SHAPE = [
+    "--resolution.stride=8",
+    f"--resolution.sides={list(RESOLUTION.sides)}",
+    f"--resolution.aspect_ratios={list(RESOLUTION.aspect_ratios)}",
+    "--num_workers=2",
+]
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +50,12 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def cache(root: Path, *options: object) -> list[str]:
     """Run the command; returns the directories of the caches."""
-    shape = [f"--resolution.sides={list(RESOLUTION.sides)}", "--resolution.stride=8", "--num_workers=2"]
-    shape.append(f"--resolution.aspect_ratios={list(RESOLUTION.aspect_ratios)}")
-    assert main(["cache", str(root), *shape, *map(str, options)]) == 0
+    assert main(["cache", str(root), *SHAPE, *map(str, options)]) == 0
     return sorted(str(path) for path in (root / "caches").iterdir())
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*.*")}
 
 
 def text_option(**changes: object) -> str:
@@ -99,6 +109,21 @@ def test_images_are_not_even_read_if_features_are_cached(cached: Path, make_modu
     assert len(list(module.train_dataloader())) > 0
 
 
+def test_a_replaced_sample_is_noticed_though_its_image_is_not_read(
+    cached: Path, make_module: MakeModule
+) -> None:
+    stream = make_module(
+        cached, caches=caches_of(cached, "features"), max_bad_fraction=0.1
+    ).train_dataloader()
+    row = stream.reader.index[next(iter(stream.requests)).samples[0]]
+    with stream.reader.index.shard_path(row.shard).open("r+b") as file:
+        file.seek(row.text.start - 512)
+        file.write(b"another")
+    assert len(next(iter(stream)).keys) == 4
+    (cause,) = stream.faults.causes
+    assert cause.startswith("its shard was changed after it was indexed in ")
+
+
 def test_a_text_cache_alone_leaves_the_images(shared_cached: Path, make_module: MakeModule) -> None:
     batch = next(iter(make_module(shared_cached, caches=caches_of(shared_cached, "text")).train_dataloader()))
     assert batch.images_B3HW is not None
@@ -107,7 +132,7 @@ def test_a_text_cache_alone_leaves_the_images(shared_cached: Path, make_module: 
 
 
 def test_all_captions_of_the_named_kinds_are_cached(captioned: Path) -> None:
-    (directory,) = cache(captioned, text_option(), "--captions=[short,long]", "--text_dtype=bfloat16")
+    (directory,) = cache(captioned, text_option(), "--captions=long,short", "--text_dtype=bfloat16")
     weights = {"long": 0.5, "short": 0.5}
     module = ImageTextDataModule(str(captioned), RESOLUTION, 2, captions=weights, caches=(directory,))
     drawn = set()
@@ -124,7 +149,7 @@ def test_all_captions_of_the_named_kinds_are_cached(captioned: Path) -> None:
 
 
 def test_a_kind_that_is_not_cached_is_refused(captioned: Path) -> None:
-    (directory,) = cache(captioned, text_option(), "--captions=[short]")
+    (directory,) = cache(captioned, text_option(), "--captions=short")
     module = ImageTextDataModule(str(captioned), RESOLUTION, 2, captions={"long": 1}, caches=(directory,))
     with pytest.raises(
         ValueError, match="was made with captions of kind short, but this run has long; make it"
@@ -201,6 +226,10 @@ def test_an_unreadable_image_is_left_out_named_and_replaced_in_training(
     told = capsys.readouterr()
     assert "train: 100 samples, val: 23 samples" in told.out
     assert "left out of train: train-00000017: undecodable image" in told.err
+    assert cache(root, f"--vae={tokenizer}") == caches
+    assert "left out of train: train-00000017: undecodable image" in capsys.readouterr().err
+    cache(root, f"--vae={tokenizer}", "--part=1/9")
+    assert "left out of train: train-00000017: undecodable image" in capsys.readouterr().err
     stream = make_module(root, caches=tuple(caches), max_bad_fraction=0.1).train_dataloader()
     plain = make_module(root, max_bad_fraction=0.1).train_dataloader()
     for ours, theirs in zip(stream, plain, strict=True):
@@ -233,6 +262,11 @@ def test_two_caches_of_one_content_are_refused(shared_cached: Path, make_module:
         ([], "nothing to cache; name a tokenizer with --vae"),
         (["--vae=VAE", "--resolution.stride=16", "--resolution.sides=[1,2]"], "set it to 8"),
         (["--text={kind: hashing}", "--part=0/2"], "part must be K/N with K from 1 to N, got 0/2"),
+        (["--text={kind: hashing}", "--captions=[]"], "captions must name a kind"),
+        (
+            ["--text={kind: hashing}", "--out=s3://bucket/caches"],
+            "only a folder of this machine can be written",
+        ),
         (["--text={kind: ngram}"], "TextEncoderConfig.kind must be 'hashing' or 'huggingface'"),
         (["--text={kind: hashing}", "--device=gpu"], "the device 'gpu' cannot be used here"),
     ],
@@ -243,3 +277,72 @@ def test_what_the_command_cannot_do_is_told_in_a_sentence(
     arguments = [option.replace("VAE", str(tokenizer)) for option in options]
     assert main(["cache", str(shared_root), *arguments]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_a_shard_that_changed_under_its_index_is_not_cached(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (root / "val" / "00000.tar").open("ab") as shard:
+        shard.write(bytes(512))
+    assert main(["cache", str(root), text_option()]) == 1
+    assert re.search(
+        r"shard .*val/00000\.tar has \d+ bytes, but \d+ when it was indexed", capsys.readouterr().err
+    )
+    assert not (root / "caches").exists()
+
+
+def test_data_at_a_url_is_cached_on_this_machine_and_a_failing_server_stops_that(
+    captioned: Path,
+    tokenizer: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("datamodules.storage._FIRST_PAUSE_S", 0.001)
+    cache(captioned, f"--vae={tokenizer}", text_option())
+    with serve(captioned) as server:
+        there = ["cache", server.url, f"--vae={tokenizer}", text_option(), *SHAPE]
+        assert main(there) == 1
+        assert "say by --out where on this machine the caches of http://127" in capsys.readouterr().err
+        assert main([*there, f"--out={tmp_path / 'one'}"]) == 0
+        server.gets.clear()
+        assert main([*there, f"--out={tmp_path / 'one'}"]) == 0  # finds all done
+        server.failing = range(len(server.gets), 9999)
+        server.gets.clear()
+        assert main([*there, f"--out={tmp_path / 'two'}"]) == 1
+        assert re.search(r"error: http://127\S+/00000\.tar failed \(", capsys.readouterr().err)
+        server.failing = range(0)
+        assert main([*there, f"--out={tmp_path / 'two'}"]) == 0
+    assert "left out" not in capsys.readouterr().err
+    local = contents(captioned / "caches")
+    assert len(local) == 4 * 5
+    assert contents(tmp_path / "one") == contents(tmp_path / "two") == local
+
+
+def test_caches_at_a_url_are_refused(make_module: MakeModule) -> None:
+    module = make_module(caches=("https://host/caches/text-0",))
+    with pytest.raises(ValueError, match="data.caches must be on this machine, got https://host"):
+        module.setup("fit")
+
+
+def test_a_mixture_with_a_data_set_that_has_no_such_split_takes_the_caches_of_the_others(
+    shared_cached: Path, captioned: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(captioned / "val")
+    (other,) = cache(captioned, text_option())
+    mixture = (DataSource(root=str(captioned)), DataSource(root=str(shared_cached)))
+    caches = (*caches_of(shared_cached, "text"), other)
+    batch = next(
+        iter(ImageTextDataModule("", RESOLUTION, 4, mixture=mixture, caches=caches).val_dataloader())
+    )
+    assert torch.equal(batch.text.states_BME, HashingTextEncoder(TEXT).encode(batch.captions).states_BME)
+
+
+def test_a_split_that_was_not_cached_is_named(cached: Path, make_module: MakeModule) -> None:
+    caches = caches_of(cached, "text")
+    shutil.rmtree(Path(caches[0]) / "val")
+    with pytest.raises(
+        ValueError, match=r"data.caches has text of other data sets, but none of .*/val; make"
+    ):
+        make_module(cached, caches=caches).setup("fit")

@@ -34,7 +34,8 @@ def drawn(choice: CaptionChoice, metadata: bytes = BOTH, epoch: int = 0) -> list
         (None, b'{"caption": "a dog"}', "a dog"),
         (None, b'{"text": "a dog", "long_caption": "a brown dog", "caption": ""}', "a brown dog"),
         ("a\tna\u00efve\r\n  cat\u200b\x00".encode(), None, "a na\u00efve cat"),
-        (b"caf\xe9", None, "caf\ufffd"),
+        (b"caf\xe9", b'{"caption": "caf\\u00e9"}', "caf\u00e9"),  # no UTF-8
+        (b"\xef\xbb\xbfa cat", None, "a cat"),
         (None, b'{"caption": "a \\ud83d cat"}', "a ? cat"),
         ("\u0645\u06cc\u200c\u062e".encode(), None, "\u0645\u06cc\u200c\u062e"),  # a joiner is spelling
     ],
@@ -49,6 +50,9 @@ def test_the_main_caption_comes_from_text_then_metadata_and_is_cleaned(
     ("text", "metadata", "message"),
     [
         (None, None, "no caption"),
+        (b"caf\xe9", None, "its .txt is not UTF-8"),
+        (b"\xff\xfea\0", b'{"author": "me"}', "its .txt is not UTF-8"),
+        (None, b'{"caption": "caf\xe9"}', "its .json is not UTF-8"),
         (None, b"[1]", "no JSON object"),
         (None, b"{", "no JSON object"),
         (None, b"[" * 10**5, "no JSON object"),
@@ -78,6 +82,11 @@ def test_missing_captions_are_broken_samples(
             {"long": ("b",), "short": ("a",)},
         ),
         (None, {"captions": {"short": ["a", "b"]}, "text": "a"}, {"short": ("a", "b")}),
+        (
+            None,
+            {"caption": ["a", "b"], "long_caption": ["c", 3, "d"]},
+            {"caption": ("a", "b"), "long": ("c", "d")},
+        ),
     ],
 )
 def test_kinds_come_from_lists_mappings_and_the_fields_of_the_official_jsonl(
@@ -119,6 +128,8 @@ def test_what_a_choice_can_take_is_known_before_it() -> None:
     assert texts_to_draw(None, full, kinds) == ["a cat", "a black cat", "a cat on a mat"]
     assert texts_to_draw(None, part, kinds) == ["s", "main"]
     assert texts_to_draw(b"main", part, ("caption",)) == ["main"]
+    assert texts_to_draw(b"main", b"no JSON", ("caption",)) == ["main"]
+    assert CaptionChoice({}, 0)(b"main", b"no JSON", "key", 0).text == "main"
     for metadata in (full, part):
         for weights in (LONG_AND_SHORT, {"long": 1.0}):
             assert set(drawn(CaptionChoice(weights, 0), metadata)) <= set(

@@ -3,12 +3,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from datamodules.__main__ import _COMMANDS, main
+from datamodules import bench_command, cache_command
+from datamodules.__main__ import _COMMANDS, extra_of, main
+from datamodules.command_line import names_of
+from tests.static.project import PACKAGES, ROOT, project_files
+from tests.static.test_import_direction import imported
 
 SMALL = ["--size=32", "--num_train=12", "--num_val=3", "--prompts_per_task=1", "--num_workers=1"]
 
@@ -19,6 +24,14 @@ def test_prepare_takes_the_directory_first_and_says_what_it_made(
     assert main(["prepare", "shapesworld", str(tmp_path / "a"), *SMALL]) == 0
     assert "train: 12 samples, val: 3 samples" in capsys.readouterr().out
     assert json.loads((tmp_path / "a" / "dataset.json").read_text())["complete"]
+
+
+def test_a_dry_run_of_prepare_tells_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prepare", "shapesworld", str(tmp_path / "a"), *SMALL, "--dry-run"]) == 0
+    assert "train: 12 samples, 1 shards, about " in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_config_file_names_source_and_options_and_the_command_line_wins(tmp_path: Path) -> None:
@@ -135,3 +148,51 @@ def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["prepare", "emoji", "--help"])
     assert "example: python -m datamodules prepare emoji data/emoji" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "value", ["train,val", "[train,val]", "[train, 'val']", " train , val,", ["train", "val"]]
+)
+def test_lists_of_names_need_no_brackets(value: str | list[str]) -> None:
+    assert names_of(value) == ["train", "val"]
+    assert names_of("train") == names_of("[train]") == ["train"]
+    assert names_of("[]") == names_of("") == []
+
+
+def test_numbers_need_no_brackets() -> None:
+    parser = bench_command.parser()
+    assert parser.parse_args(["--workers=0,2"]).workers == [0, 2]
+    assert parser.parse_args(["--workers", "4", "--samples=[]"]).workers == [4]
+    assert parser.parse_args([]).samples == [10**6, 10**8]
+
+
+def test_a_config_file_may_have_lists(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("captions: [long, short]\ntext: {kind: hashing}\n")
+    parser = cache_command.parser()
+    assert parser.parse_args(["data/mine", f"--config={tmp_path / 'c.yaml'}"]).captions == ["long", "short"]
+    assert parser.parse_args(["data/mine", "--captions", "long,short"]).captions == ["long", "short"]
+    assert parser.parse_args(["data/mine"]).captions == ["caption"]
+
+
+def test_every_optional_package_is_in_the_extra_that_is_named_for_it() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = {
+        extra: {requirement.split(">")[0].split("[")[0] for requirement in requirements}
+        for extra, requirements in {**project["optional-dependencies"], "": project["dependencies"]}.items()
+    }
+    distributions = {"cv2": "opencv-python-headless", "open_clip": "open-clip-torch", "PIL": "pillow"}
+    brought = {"yaml", "rapidocr_onnxruntime"}  # by a dependency; by hand, as its step says
+    files = project_files("datamodules", pattern="*.py")
+    names = {name for path in files for name in imported(path.read_text("utf-8"))}
+    for name in names - set(sys.stdlib_module_names) - set(PACKAGES) - brought:
+        assert distributions.get(name, name) in extras[extra_of(name)], name
+    assert extra_of("transformers") == "hf"
+
+
+def test_a_missing_dependency_is_in_no_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    assert main(["index", "memory://bucket"]) == 1
+    assert "error: index needs fsspec; install it with pip install -e .\n" in capsys.readouterr().err

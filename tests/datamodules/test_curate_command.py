@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,8 +81,26 @@ def test_a_dry_run_writes_nothing(source: Path, tmp_path: Path, capsys: pytest.C
 
 
 def test_only_the_named_splits_are_filtered(source: Path, tmp_path: Path) -> None:
-    assert curate(source, tmp_path / "out", "--splits=[val]") == 0
+    assert curate(source, tmp_path / "out", "--splits", "val") == 0
     assert not (tmp_path / "out" / "train").exists()
+    assert curate(source, tmp_path / "both", "--splits=train,val") == 0
+    assert (tmp_path / "both" / "train" / "index.json").exists()
+
+
+def test_the_record_keeps_the_splits_that_a_later_run_leaves_out(source: Path, tmp_path: Path) -> None:
+    def record() -> dict[str, Any]:
+        return json.loads((tmp_path / "out" / "curation.json").read_text())
+
+    assert curate(source, tmp_path / "out") == 0
+    first = record()
+    assert curate(source, tmp_path / "out", "--splits=val", chain="steps: [{resolution: {min: 1}}]") == 0
+    assert record()["complete"]
+    assert record()["splits"]["train"] == first["splits"]["train"]
+    assert record()["splits"]["val"]["num_out"] == 2 > first["splits"]["val"]["num_out"]
+    assert curate(source, tmp_path / "out", "--splits=val", chain="steps: [{resolution: {min: 900}}]") == 1
+    assert not record()["complete"]
+    assert record()["splits"] == {"train": first["splits"]["train"]}
+    assert not (tmp_path / "out" / "val" / "index.json").exists()
 
 
 def test_the_list_tells_what_every_step_needs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,6 +142,9 @@ def test_folders_that_hold_something_else_are_refused(
     assert curate(source, source) == 1
     assert "is not empty and holds no curation" in capsys.readouterr().err
     assert curate(source, tmp_path / "out") == 0
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / ".curation.json.7.tmp").write_text("{")  # of a run that was killed
+    assert curate(source, tmp_path / "begun") == 0
     other = tmp_path / "other"
     write_split(other / "train", [("k", texture(1), "a red one")])
     assert curate(other, tmp_path / "out") == 1

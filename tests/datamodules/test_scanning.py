@@ -105,6 +105,11 @@ def test_unusable_samples_are_left_out_and_named(tmp_path: Path) -> None:
             "two.txt": b"words",
             "no-json.jpg": good,
             "no-json.json": b"[",
+            "latin.jpg": good,
+            "latin.txt": b"caf\xe9",
+            "latin-too.jpg": good,
+            "latin-too.txt": b"caf\xe9",
+            "latin-too.json": b'{"author": "me"}',
             "folder/deep.seg.png": good,
         },
     )
@@ -121,6 +126,8 @@ def test_unusable_samples_are_left_out_and_named(tmp_path: Path) -> None:
         "blank": "no caption",
         "empty": "its image is empty",
         "no-json": "its .json is no JSON object",
+        "latin": "its .txt is not UTF-8",
+        "latin-too": "its .txt is not UTF-8; no caption",
     }
 
 

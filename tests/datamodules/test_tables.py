@@ -61,10 +61,40 @@ def test_a_stray_quote_loses_what_it_swallows_and_no_more(tmp_path: Path) -> Non
     assert rows[-1] == {"a": "19999", "b": "words"}
 
 
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("t.csv", ["a,b", "1,caf\xe9", "2,tea"]),
+        ("t.tsv", ["a\tb", "1\tcaf\xe9", "2\ttea"]),
+        ("t.jsonl", ['{"a": "2", "b": "caf\xe9"}', '{"a": "2", "b": "tea"}']),
+        ("t.csv", ["a,b", '1,"caf\xe9', '9,nine"', "2,tea"]),
+    ],
+)
+def test_a_row_that_is_not_utf8_is_unreadable_and_says_so(
+    tmp_path: Path, name: str, lines: list[str]
+) -> None:
+    path = write(tmp_path / name, "\n".join(lines), "latin-1")
+    assert everything(path) == [None, {"a": "2", "b": "tea"}]
+    table = open_table(path)
+    first = next(iter(table.rows(["a"])))
+    with pytest.raises(BrokenSampleError, match="not UTF-8; convert the table, e.g. with `iconv"):
+        table.row(first.place)
+
+
+def test_column_names_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"the first line of .*t\.csv is not UTF-8; convert the table"):
+        everything(write(tmp_path / "t.csv", "image,l\xe9gende\n", "latin-1"))
+
+
 @pytest.mark.parametrize("header", ["", "a,a\n"])
 def test_a_csv_whose_first_line_names_no_columns_is_refused(tmp_path: Path, header: str) -> None:
     with pytest.raises(ValueError, match=r"the first line of .*t\.csv must name its columns, each once"):
         everything(write(tmp_path / "t.csv", header))
+
+
+def test_a_csv_whose_first_line_has_no_end_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"the first line of .*t\.csv can't be read \(new-line character"):
+        everything(write(tmp_path / "t.csv", "a,b\r1,2\r"))
 
 
 def test_json_lines_may_differ_in_their_fields_and_broken_ones_are_unreadable(tmp_path: Path) -> None:

@@ -89,6 +89,19 @@ def test_the_fingerprint_changes_with_weights_and_settings(directory: str, tmp_p
     assert len(set(prints)) == 3
 
 
+@pytest.mark.parametrize("name", ["shared.weight", "encoder.block.1.layer.1.DenseReluDense.wo.weight"])
+def test_the_fingerprint_changes_with_any_one_weight(encoder: HuggingFaceTextEncoder, name: str) -> None:
+    before = encoder.fingerprint
+    weight = encoder._model.get_parameter(name)
+    last = weight[-1, -1].clone()
+    try:
+        weight[-1, -1] = last.nextafter(last + 1)
+        assert encoder.fingerprint != before
+    finally:
+        weight[-1, -1] = last
+    assert encoder.fingerprint == before
+
+
 @pytest.mark.parametrize("model", ["/no/such/directory", "google/flan-t5-xl"])
 def test_an_encoder_that_is_not_there_is_one_sentence(model: str) -> None:
     with pytest.raises(ValueError, match="must be a directory with config.json") as error:
