@@ -153,4 +153,3 @@ def merge_results(results: Sequence[Result]) -> Result:
 def _refuse_repeats(kind: str, names: Sequence[str]) -> None:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{kind} to merge need different names, got twice: {', '.join(twice)}")
-

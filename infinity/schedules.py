@@ -184,9 +184,7 @@ def _shape_of_area(aspect_ratio: float, area: int, previous: Scale) -> Scale:
         for delta in (-1, 0, 1)
     ]
     growing = [
-        scale
-        for scale in candidates
-        if scale.h >= previous.h and scale.w >= previous.w and scale != previous
+        scale for scale in candidates if scale.h >= previous.h and scale.w >= previous.w and scale != previous
     ]
 
     def badness(scale: Scale) -> tuple[float, float]:

@@ -20,21 +20,23 @@ def test_a_file_replaces_the_old_one_only_when_it_is_complete(tmp_path: Path) ->
 def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError), replacing(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+    with pytest.raises(UnicodeEncodeError), replacing(path) as temporary:
+        temporary.write_text("new\ud800", encoding="utf-8")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
+def write_folder(folder: Path, text: str) -> None:
+    (folder / "b").mkdir(parents=True)
+    (folder / "b" / "c").write_text(text, encoding="utf-8")
+
+
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), replacing(tmp_path / "a") as temporary:
-        (temporary / "b").mkdir(parents=True)
-        raise RuntimeError
+    with pytest.raises(UnicodeEncodeError), replacing(tmp_path / "a") as temporary:
+        write_folder(temporary, "\ud800")
     assert list(tmp_path.iterdir()) == []
     with replacing(tmp_path / "a") as temporary:
-        (temporary / "b").mkdir(parents=True)
-        (temporary / "b" / "c").write_text("c")
+        write_folder(temporary, "c")
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["a", "a/b", "a/b/c"]
 
 

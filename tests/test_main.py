@@ -34,4 +34,4 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     folder = Path(infinity.__file__).parent
     commands = {path.stem.removesuffix("_command") for path in folder.glob("*_command.py")}
     assert commands
-    assert {name for name in commands if re.search(rf"^ +{name} ", told, re.MULTILINE)} == commands
+    assert {name for name in commands if re.search(rf"^ +{name}\b", told, re.MULTILINE)} == commands

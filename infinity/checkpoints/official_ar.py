@@ -14,13 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from infinity.checkpoints.keymap import Drop, Fuse, Rename, Rule, apply_rules, invert_rules, shape_of
+from infinity.checkpoints.keymap import Drop, Fuse, Rename, Rule, invert_rules, shape_of
 from infinity.transformer.config import InfinityConfig
 
 __all__ = [
     "export_official_transformer",
     "has_chunks",
-    "import_official_transformer",
     "infer_official_transformer",
     "official_transformer_rules",
 ]
@@ -55,11 +54,6 @@ def official_transformer_rules(config: InfinityConfig, *, chunked: bool) -> list
         theirs = f"block_chunks.{chunk}.module.{position}" if chunked else f"blocks.{i}"
         rules += _block(theirs, f"blocks.{i}", config.num_heads)
     return rules
-
-
-def import_official_transformer(theirs: Mapping[str, Tensor], config: InfinityConfig) -> dict[str, Tensor]:
-    """Our state dict from an official one; also maps gradients, as every rule is linear."""
-    return apply_rules(official_transformer_rules(config, chunked=has_chunks(theirs)), theirs)
 
 
 def export_official_transformer(

@@ -12,14 +12,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from infinity.checkpoints.keymap import Drop, Rename, Rule, apply_rules, invert_rules, shape_of
+from infinity.checkpoints.keymap import Drop, Rename, Rule, invert_rules, shape_of
 from infinity.quantizers.config import QuantizerConfig
 from infinity.vae.config import VAEConfig
 
 __all__ = [
     "OFFICIAL_VAES",
     "export_official_vae",
-    "import_official_vae",
     "infer_official_vae",
     "official_vae_rules",
 ]
@@ -71,11 +70,6 @@ def official_vae_rules(config: VAEConfig) -> list[Rule]:
     # powers of two for packing indices, stored twice as the quantizer hangs in the module under two names
     rules += [Drop(f"{alias}.lfq.mask", _powers_of_two) for alias in ("quantizer", "quantize")]
     return rules
-
-
-def import_official_vae(theirs: Mapping[str, Tensor], config: VAEConfig) -> dict[str, Tensor]:
-    """Our state dict from an official one (the dict under ``"vae"`` in a released file)."""
-    return apply_rules(official_vae_rules(config), theirs)
 
 
 def export_official_vae(ours: Mapping[str, Tensor], config: VAEConfig) -> dict[str, Tensor]:
