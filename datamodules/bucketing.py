@@ -36,10 +36,12 @@ class BatchSequence(Protocol):
 
 
 class EvaluationOrder:
-    """Every sample exactly once, in the order of the index, bucket after bucket.
+    """Every sample exactly once.
 
-    A bucket is cut into batches of about equal size, so that each rank has work in every batch. Where a
-    batch has fewer samples than there are ranks, some ranks get none.
+    A bucket is cut, in the order of the index, into batches of about equal size, so that each rank has work
+    in every batch. Where a batch has fewer samples than there are ranks, some ranks get none. The batches
+    come in an order that is shuffled once and for all: where only the first ones are asked for, they are
+    a fair part of all buckets and data sets.
 
     Args:
         buckets: bucket of every sample.
@@ -47,11 +49,12 @@ class EvaluationOrder:
     """
 
     def __init__(self, buckets: np.ndarray, global_batch: int) -> None:
-        self.batches: list[GlobalBatch] = []
+        batches: list[GlobalBatch] = []
         for bucket in np.unique(buckets).tolist():
             members = np.flatnonzero(buckets == bucket)
             parts = np.array_split(members, -(-len(members) // global_batch))
-            self.batches += [GlobalBatch(bucket, part) for part in parts]
+            batches += [GlobalBatch(bucket, part) for part in parts]
+        self.batches = [batches[k] for k in shuffled(len(batches), 0)]
 
     def __len__(self) -> int:
         return len(self.batches)

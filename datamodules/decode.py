@@ -175,7 +175,7 @@ def _to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
 
 
 def _keeps_colours(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Whether it changes hardly any colour. The name of a profile can't tell: "linear sRGB" is far from sRGB."""
+    """Whether it changes hardly any colour; a name can't tell, "linear sRGB" is far from sRGB."""
     colours = np.indices((9, 9, 9), np.uint8).reshape(3, 27, 27).transpose(1, 2, 0) * 31
     changed = np.asarray(transform.apply(Image.fromarray(colours)))
     return bool(np.abs(changed.astype(int) - colours).max() <= _SAME)

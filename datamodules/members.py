@@ -70,32 +70,37 @@ def read_member(file: ShardFile | int, member: Member) -> bytes | None:
     return data
 
 
-def read_sample(file: ShardFile, row: SampleRow) -> SampleBytes:
+def read_sample(file: ShardFile, row: SampleRow, *, with_image: bool = True) -> SampleBytes:
     """A sample's files, in one read if they lie together, as they do in every common shard.
 
     Their tar headers are read too, so a shard that was replaced by another of the same size is noticed.
+
+    Args:
+        with_image: otherwise only the header of the image is read.
     """
-    members = [member for member in (row.image, row.text, row.meta) if member.num_bytes]
-    start = min((member.start for member in members), default=0) - BLOCK
+    wanted = [(row.image, row.image.num_bytes if with_image else 0)]
+    wanted += [(member, member.num_bytes) for member in (row.text, row.meta)]
+    places = [(member.start - BLOCK, BLOCK + length) for member, length in wanted if member.num_bytes]
+    start = min((first for first, _ in places), default=-1)
     if start < 0:
         raise BrokenSampleError("its row in the index is damaged")
-    stop = max(member.start + member.num_bytes for member in members)
+    stop = max(first + length for first, length in places)
     whole = b""
-    if stop - start <= sum(member.num_bytes for member in members) + _GAP:
+    if stop - start <= sum(length for _, length in places) + _GAP:
         whole = file.read(start, stop - start)
     headers: list[bytes] = []
 
-    def take(member: Member) -> bytes | None:
+    def take(member: Member, num_bytes: int) -> bytes | None:
         if not member.num_bytes:
             return None
-        first, length = member.start - BLOCK, BLOCK + member.num_bytes
+        first, length = member.start - BLOCK, BLOCK + num_bytes
         data = whole[first - start : first - start + length] if whole else file.read(first, length)
         if len(data) != length:
             raise BrokenSampleError("its shard is cut short")
         headers.append(data[:BLOCK])
         return data[BLOCK:]
 
-    image, text, meta = take(row.image), take(row.text), take(row.meta)
+    image, text, meta = (take(*each) for each in wanted)
     if header_sum(headers) != row.header_sum:
         raise BrokenSampleError("its shard was changed after it was indexed")
     return SampleBytes(image or b"", text, meta)

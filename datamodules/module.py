@@ -45,7 +45,7 @@ class ImageTextDataModule(LightningDataModule):
         seed: of the order.
         train_split: subfolder of `root`; so are `val_split` and `test_split`.
         max_bad_fraction: share of unreadable samples that a run endures. Each is named in the log; in
-            training the next readable sample takes its place, in validation it is left out.
+            training a readable one behind it takes its place, in validation it is left out.
         max_pixels: larger images count as unreadable.
         prefetch: batches that each worker keeps ready.
         worker_context: how workers are started; the platform's default if not given.
@@ -110,22 +110,24 @@ class ImageTextDataModule(LightningDataModule):
         self._opened: dict[str, SplitData] = {}
         self._caches: dict[str, dict[str, CachedSamples]] = {}
         self._order: TrainingOrder | None = None
-        self._streams: list[BatchStream] = []
+        self._streams: dict[str, BatchStream] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         # workers belong to one process, and what is large is found again
-        return {**self.__dict__, "_streams": [], "_opened": {}, "_caches": {}, "_order": None}
+        return {**self.__dict__, "_streams": {}, "_opened": {}, "_caches": {}, "_order": None}
 
     def setup(self, stage: str | None = None) -> None:
         """Open and check the indices that a stage needs: all shards there and whole, images large enough."""
-        roles = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
+        roles: dict[str, tuple[str, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
+        if self.trainer and not self.trainer.limit_val_batches:
+            roles["fit"] = ("train",)
         for role in roles.get(stage or "", tuple(self.splits)):
             self._data(role)
 
     def teardown(self, stage: str | None = None) -> None:
         """End the workers."""
         while self._streams:
-            self._streams.pop().close()
+            self._streams.popitem()[1].close()
 
     def train_dataloader(self) -> BatchStream:
         data = self._data("train")
@@ -145,7 +147,7 @@ class ImageTextDataModule(LightningDataModule):
                 "the aspect ratios %s have fewer samples than a global batch of %d and are never drawn",
                 *(small, order.global_batch),
             )
-        return self._stream(data, order, self._position)
+        return self._stream("train", order)
 
     def val_dataloader(self) -> BatchStream:
         return self._evaluation_stream("val")
@@ -249,14 +251,15 @@ class ImageTextDataModule(LightningDataModule):
         return self._opened[split]
 
     def _evaluation_stream(self, role: str) -> BatchStream:
-        data = self._data(role)
-        return self._stream(data, EvaluationOrder(data.buckets, self.global_batch_size), None)
+        return self._stream(role, EvaluationOrder(self._data(role).buckets, self.global_batch_size))
 
-    def _stream(self, data: SplitData, batches: BatchSequence, position: Position | None) -> BatchStream:
-        training = position is not None
-        # in the order of the index, the broken ones of a damaged shard can come all at once
-        num_floor = min(len(data.index), 1000) if training else len(data.index)
-        stream = BatchStream(
+    def _stream(self, role: str, batches: BatchSequence) -> BatchStream:
+        data, training = self._data(role), role == "train"
+        if role in self._streams:  # Lightning can ask for a new one in every epoch
+            self._streams[role].close()
+        # in evaluation, the broken ones of a damaged shard can come all at once
+        num_floor = max(min(len(data.index), 1000), 0 if training else len(data.index) // self.num_ranks)
+        self._streams[role] = stream = BatchStream(
             BatchReader(
                 data.index,
                 data.buckets,
@@ -272,7 +275,7 @@ class ImageTextDataModule(LightningDataModule):
                 self.resolution.aspect_ratios,
                 rank=self.rank,
                 num_ranks=self.num_ranks,
-                position=position,
+                position=self._position if training else None,
             ),
             FaultCounter(data.name, num_floor, self.max_bad_fraction),
             batch_size=self.batch_size,
@@ -281,7 +284,6 @@ class ImageTextDataModule(LightningDataModule):
             worker_context=self.worker_context,
             device=self.trainer.strategy.root_device if self.trainer else torch.device("cpu"),
         )
-        self._streams.append(stream)
         return stream
 
 

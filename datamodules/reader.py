@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch.utils.data import Dataset
 from datamodules.caching import CachedSamples, caption_name
 from datamodules.captions import CaptionChoice
 from datamodules.decode import bucket_pixels
-from datamodules.index import ShardIndex, read_member, read_sample
+from datamodules.index import ShardIndex, read_sample
 from datamodules.mixture import JoinedIndex
 from datamodules.open_files import OpenFiles
 from datamodules.slots import InSlot, PixelSlots
@@ -23,7 +22,7 @@ from infinity.types import ImageTextBatch, TextStates
 
 __all__ = ["BatchReader", "BatchRequest", "LoadedBatch", "to_float"]
 
-_MAX_SUBSTITUTES = 100
+_NEIGHBOURS = 16
 _CHUNK = 2**16
 
 
@@ -38,10 +37,10 @@ class BatchRequest(NamedTuple):
 
 
 class LoadedBatch(NamedTuple):
-    batch: ImageTextBatch | None  # images are uint8; None if no sample could be read, nor any substitute
+    batch: ImageTextBatch | None  # images are uint8; None if a substitute was needed and none found
     pixels: InSlot | None  # where the images are if the batch has none
-    num_read: int  # samples tried
-    broken: list[tuple[str, str]]  # (key, cause) of those that failed
+    num_read: int  # samples that were asked for
+    broken: list[tuple[str, str]]  # (key, cause) of those that can't be used
     missing_captions: list[str]  # per sample without the kind of caption that was drawn: that kind
 
 
@@ -59,9 +58,9 @@ class BatchReader(Dataset[LoadedBatch]):
 
     Args:
         buckets: number of every sample's aspect ratio.
-        keep_size: replace a broken sample by the next readable one of the index with the same aspect ratio,
-            so that training batches keep their size. Otherwise (validation) it is left out; only a batch of
-            which nothing is left gets one such substitute, as a rank can't skip a step.
+        keep_size: replace a broken sample by a readable one of the same aspect ratio, found behind it in the
+            index, so that training batches keep their size. Otherwise (validation) it is left out; only a
+            batch of which nothing is left gets one such substitute, as a rank can't skip a step.
         max_pixels: larger images are refused before they are decoded.
         captions: which one of a sample is taken.
         caches: of "features" and "text"; what they hold comes with the batch.
@@ -99,17 +98,19 @@ class BatchReader(Dataset[LoadedBatch]):
         for number in request.samples:
             sample = self._load(number, request, broken)
             if sample is None and self.keep_size:
-                sample = self._substitute(number, request, broken)
+                sample = self._substitute(number, request)
+                if sample is None:
+                    return LoadedBatch(None, None, len(request.samples), broken, [])
             if sample is not None:
                 samples.append(sample)
         counts = request.counts and bool(samples)
-        if not samples and (substitute := self._substitute(request.samples[0], request, broken)):
+        if not samples and (substitute := self._substitute(request.samples[0], request)):
             samples.append(substitute)
         missing = [sample.missing_caption for sample in samples if sample.missing_caption]
         batch = _stacked(samples, request.aspect_ratio, counts) if samples else None
         place, images = self._hand_over(request.number, samples)
         return LoadedBatch(
-            batch and batch._replace(images_B3HW=images), place, len(samples) + len(broken), broken, missing
+            batch and batch._replace(images_B3HW=images), place, len(request.samples), broken, missing
         )
 
     def _hand_over(self, number: int, samples: Sequence[_Loaded]) -> tuple[InSlot | None, Tensor | None]:
@@ -127,12 +128,10 @@ class BatchReader(Dataset[LoadedBatch]):
         pixels = features = states = None
         try:
             file = self._files[location]
+            image, text, meta = read_sample(file, row, with_image=self.needs_pixels)
             if self.needs_pixels:
-                image, text, meta = read_sample(file, row)
                 size = self.resolution.image_size(request.aspect_ratio)
                 pixels = bucket_pixels(image, *size, self.max_pixels)
-            else:
-                text, meta = read_member(file, row.text), read_member(file, row.meta)
             chosen = self.captions(text, meta, row.key, request.epoch)
             if "features" in self.caches:
                 features = self.caches["features"].tensor(number, "features")
@@ -143,13 +142,16 @@ class BatchReader(Dataset[LoadedBatch]):
             broken.append((row.key, f"{error} in {location}"))
             return None
 
-    def _substitute(
-        self, number: int, request: BatchRequest, broken: list[tuple[str, str]]
-    ) -> _Loaded | None:
-        for other in islice(self._others_of_bucket(number), _MAX_SUBSTITUTES):
-            sample = self._load(other, request, broken)
-            if sample is not None:
-                return sample
+    def _substitute(self, number: int, request: BatchRequest) -> _Loaded | None:
+        """The first readable one of the next samples, then ever farther ones: damage comes in stretches.
+
+        Broken ones among them don't count here: they are asked for themselves.
+        """
+        for place, other in enumerate(self._others_of_bucket(number), 1):
+            if place <= _NEIGHBOURS or place.bit_count() == 1:
+                sample = self._load(other, request, [])
+                if sample is not None:
+                    return sample
         return None
 
     def _others_of_bucket(self, number: int) -> Iterator[int]:

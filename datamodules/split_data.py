@@ -83,6 +83,11 @@ def _open(root: str, split: str) -> ShardIndex:
         raise ValueError(
             f"no data set at {root}; make one with `make data` or `python -m datamodules prepare`"
         )
+    if not is_url(place) and not Path(place, split).is_dir():
+        raise ValueError(
+            f"{root} has no split {split}, which would be a subfolder with an index; name another by "
+            f"data.train_split or data.val_split (trainer.limit_val_batches 0 trains without validation)"
+        )
     index = ShardIndex.load(join(place, split))
     index.verify()
     return index

@@ -83,7 +83,10 @@ class FaultCounter:
                 f"max_bad_fraction = {self.max_bad_fraction} allows: {listed}"
             )
         if loaded.batch is None:
-            raise BrokenDataError(f"{loaded.num_read} samples of {self.split} in a row are broken: {listed}")
+            raise BrokenDataError(
+                f"{self.split} sample {loaded.broken[-1][0]} is broken, and so is all that could take its "
+                f"place: {listed}"
+            )
 
 
 class Requests(Sampler[BatchRequest]):

@@ -183,6 +183,11 @@ def _check_trainer(trainer: Any) -> None:
     for name in ("accumulate_grad_batches", "log_every_n_steps", "val_check_interval"):
         if trainer[name] == 0:
             raise ValueError(f"trainer.{name} must be at least 1, got 0")
+    if trainer.overfit_batches:
+        raise ValueError(
+            f"trainer.overfit_batches {trainer.overfit_batches} would get other batches in every epoch, as "
+            "the data goes on where it stopped; pack a data set of a few images, and train on that"
+        )
     if str(trainer.strategy).startswith(("fsdp", "deepspeed")):
         raise ValueError(
             f"trainer.strategy {trainer.strategy} wraps whole modules, which is not supported; "

@@ -47,6 +47,16 @@ def test_evaluation_batches_cover_every_sample_once_on_any_number_of_ranks(
     assert sorted(seen) == list(range(len(buckets)))
 
 
+def test_the_first_evaluation_batches_are_a_fair_part_of_all() -> None:
+    buckets = np.tile([0, 1, 2, 3], 400)
+    order = EvaluationOrder(buckets, 4)
+    first = [order.batch(number) for number in range(100)]  # of 400
+    assert np.ptp(np.bincount([bucket for bucket, _, _ in first])) < 20
+    assert np.mean([samples.mean() for _, samples, _ in first]) == pytest.approx(800, rel=0.1)
+    again = EvaluationOrder(buckets, 4)
+    assert all(np.array_equal(again.batch(k).samples, batch.samples) for k, batch in enumerate(first))
+
+
 @pytest.mark.parametrize("num_ranks", [1, 2, 3, 4])
 def test_ranks_share_a_global_batch_in_order(num_ranks: int) -> None:
     batch = np.arange(12)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from datamodules.bucketing import assign_buckets
-from datamodules.index import ShardIndex
+from datamodules.index import ShardIndex, scan_shard, write_index
 from datamodules.reader import BatchRequest
 from datamodules.stream import BrokenDataError
-from tests.datamodules.conftest import CONFIG, RESOLUTION, MakeModule
+from tests.datamodules.conftest import CONFIG, RESOLUTION, MakeModule, on_rank
 
 
 def damage(root: Path, split: str, *keys: str) -> None:
@@ -89,7 +90,39 @@ def test_the_next_sample_of_the_same_aspect_ratio_takes_the_place(
     loaded = reader[BatchRequest(ratios[1], (members[-1], members[2]))]
     assert loaded.batch is not None
     assert loaded.batch.keys == [reader.index[k].key for k in (members[1], members[2])]
-    assert [key for key, _ in loaded.broken] == [reader.index[k].key for k in (members[-1], members[0])]
+    assert [key for key, _ in loaded.broken] == [reader.index[members[-1]].key]
+
+
+def test_a_stretch_of_broken_samples_is_counted_by_sample_and_jumped_over(
+    root: Path, make_module: MakeModule
+) -> None:
+    straight = [key for batch in make_module().train_dataloader() for key in batch.keys]
+    broken = {f"train-{k:08d}" for k in range(5, 45)}  # a dozen of every aspect ratio in a row
+    damage(root, "train", *broken)
+    stream = make_module(root, max_bad_fraction=0.4).train_dataloader()
+    assert all(len(batch.keys) == 4 for batch in stream)
+    assert stream.faults.num_broken == len(broken.intersection(straight)) > 30
+    assert stream.faults.num_read == len(straight)
+
+
+def test_substitutes_are_looked_for_ever_farther_away(
+    root: Path, make_module: MakeModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datamodules.reader._NEIGHBOURS", 2)
+    reader = make_module(root).train_dataloader().reader
+    members = np.flatnonzero(reader.buckets == 1).tolist()
+    damage(root, "train", *(reader.index[k].key for k in members[1:7]))
+    loaded = reader[BatchRequest(RESOLUTION.aspect_ratios[1], (members[1],))]
+    assert loaded.batch is not None
+    assert loaded.batch.keys == [reader.index[members[9]].key]  # behind the places 1, 2, 4
+
+
+@pytest.mark.parametrize(("num_ranks", "floor"), [(1, 23 * 200), (2, 23 * 100), (8, 1000)])
+def test_what_is_too_much_in_validation_is_a_share_of_what_a_rank_reads(
+    root: Path, make_module: MakeModule, num_ranks: int, floor: int
+) -> None:
+    write_index(root / "val", repeat(scan_shard(root / "val" / "00000.tar"), 200))
+    assert on_rank(make_module(root), 0, num_ranks).val_dataloader().faults.num_floor == floor
 
 
 def test_a_sample_whose_pixels_cannot_be_cropped_is_a_broken_one(
@@ -105,7 +138,9 @@ def test_a_sample_whose_pixels_cannot_be_cropped_is_a_broken_one(
 
 def test_a_fully_broken_bucket_stops_the_run(root: Path, make_module: MakeModule) -> None:
     damage(root, "train", *(f"train-{k:08d}" for k in range(CONFIG.num_train)))
-    with pytest.raises(BrokenDataError, match=r"\d+ samples of train in a row are broken: .*undecodable"):
+    with pytest.raises(
+        BrokenDataError, match=r"train sample \S+ is broken, and so is all that .*: \d+ x undecodable"
+    ):
         list(make_module(root, max_bad_fraction=1.0).train_dataloader())
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from datamodules.decode import BrokenSampleError
 from datamodules.index import ShardIndex, read_sample
+from datamodules.scanning import ROW
 from tests.datamodules.foreign_shards import image, indexed, write_foreign
 
 
@@ -101,3 +103,31 @@ def test_a_flipped_bit_in_an_index_is_found_at_start(foreign: Path, name: str) -
     path.write_bytes(data)
     with pytest.raises(ValueError, match=rf"the index of .* is damaged \(its {name} have another checksum\)"):
         ShardIndex.load(foreign).verify()
+
+
+def test_a_row_of_an_unsummed_index_that_points_to_no_key_is_one_sentence(
+    foreign: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datamodules.index._MAX_SUMMED_BYTES", 0)
+    indexed(foreign)
+    (path,) = foreign.glob("index-*.rows")
+    rows = np.fromfile(path, ROW)
+    rows["key_end"][7] = 2**63
+    rows.tofile(path)
+    index = ShardIndex.load(foreign)
+    index.verify()
+    for sample in (7, 8):
+        with pytest.raises(ValueError, match=rf"the index of {foreign} is damaged \(a row of it points to"):
+            index[sample]
+
+
+def test_a_replaced_sample_is_noticed_without_its_image(foreign: Path) -> None:
+    index = indexed(foreign)
+    whole, row = read_sample(index.open_shard(1), index[9]), index[9]
+    assert read_sample(index.open_shard(1), row, with_image=False) == whole._replace(image=b"")
+    path = foreign / "00001.tar"
+    data = bytearray(path.read_bytes())
+    data[row.image.start - 512 + 8] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(BrokenSampleError, match="its shard was changed after it was indexed"):
+        read_sample(index.open_shard(1), row, with_image=False)

@@ -113,7 +113,7 @@ def test_a_data_set_without_validation_samples_is_named(
         ]
     assert len(seen) == CONFIG.num_val
     assert f"val has no samples of {root}" in caplog.text
-    with pytest.raises(ValueError, match="no index in .*val"):
+    with pytest.raises(ValueError, match=f"{root} has no split val, .*; name another by data.train_split"):
         mixed((root, 1.0)).val_dataloader()
 
 

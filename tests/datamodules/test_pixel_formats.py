@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from datamodules.decode import BrokenSampleError, decode_rgb
+from tests.datamodules.icc_profiles import cmyk_profile, linear_profile
 from tests.datamodules.test_decode import RGB, encode
 
 
@@ -28,39 +29,6 @@ def png_of_16_bits(rows: np.ndarray, colour_type: int) -> bytes:
     for name, content in ((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")):
         PngImagePlugin.putchunk(buffer, name, content)
     return buffer.getvalue()
-
-
-def linear_profile() -> bytes:
-    """An ICC profile with sRGB's colours, but light itself instead of its curve."""
-    primaries = {"r": (0.4360, 0.2225, 0.0139), "g": (0.3851, 0.7169, 0.0971), "b": (0.1431, 0.0606, 0.7139)}
-    white = (0.9642, 1.0, 0.8249)
-
-    def xyz(values: tuple[float, ...]) -> bytes:
-        return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in values))
-
-    text = b"desc\0\0\0\0" + struct.pack(">I", 7) + b"linear\0" + bytes(78)
-    tags = {b"desc": text + bytes(-len(text) % 4), b"cprt": b"text\0\0\0\0none", b"wtpt": xyz(white)}
-    for name, values in primaries.items():
-        tags[f"{name}XYZ".encode()] = xyz(values)
-        tags[f"{name}TRC".encode()] = b"curv" + bytes(8)
-    table, body, start = b"", b"", 128 + 4 + 12 * len(tags)
-    for name, content in tags.items():
-        table += struct.pack(">4sII", name, start + len(body), len(content))
-        body += content
-    illuminant = xyz(white)[8:]
-    head = struct.pack(
-        ">I4sI4s4s4s12s4s",
-        start + len(body),
-        b"none",
-        0x02400000,
-        b"mntr",
-        b"RGB ",
-        b"XYZ ",
-        struct.pack(">6H", 2000, 1, 1, 0, 0, 0),
-        b"acsp",
-    )
-    head += bytes(28) + illuminant
-    return head + bytes(128 - len(head)) + struct.pack(">I", len(tags)) + table + body
 
 
 def test_transparency_lies_on_white() -> None:
@@ -165,6 +133,24 @@ def test_a_colour_profile_is_converted_to_srgb() -> None:
     assert np.abs(np.array(decode_rgb(data, 100))[0, 0].astype(int) - (128, 255, 0)).max() <= 1
     grey = encode(Image.new("L", (2, 2), half), "PNG", icc_profile=linear_profile())
     assert np.abs(np.array(decode_rgb(grey, 100))[0, 0].astype(int) - 128).max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "JPEG"])
+def test_cmyk_becomes_rgb_by_its_profile(kind: str) -> None:
+    grey = Image.new("CMYK", (8, 8), (255, 0, 0, 0))
+    decoded = np.array(decode_rgb(encode(grey, kind, icc_profile=cmyk_profile(137)), 100))
+    assert np.abs(decoded.astype(int) - 128).max() <= 3  # sRGB's grey of lightness 137 / 255
+    coloured = encode(Image.fromarray(RGB), "PNG", icc_profile=cmyk_profile(137))
+    assert np.array_equal(np.array(decode_rgb(coloured, 1000)), RGB)
+
+
+def test_a_profile_of_greys_is_about_greys_only() -> None:
+    profile = linear_profile(b"GRAY")
+    half = round(255 * 0.2140)
+    grey = encode(Image.new("L", (2, 2), half), "PNG", icc_profile=profile)
+    assert np.abs(np.array(decode_rgb(grey, 100))[0, 0].astype(int) - 128).max() <= 1
+    coloured = encode(Image.fromarray(RGB), "PNG", icc_profile=profile)
+    assert np.array_equal(np.array(decode_rgb(coloured, 1000)), RGB)
 
 
 @pytest.mark.parametrize(

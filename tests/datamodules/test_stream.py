@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from functools import partial
 from itertools import islice
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from datamodules.module import ImageTextDataModule
+from infinity.schedules import Resolution
 from infinity.types import ImageTextBatch
 from tests.datamodules.conftest import CONFIG, RESOLUTION, MakeModule, global_keys, keys, on_rank
 
@@ -146,6 +149,23 @@ def test_a_checkpoint_of_other_data_is_refused(root: Path, make_module: MakeModu
         module.train_dataloader()
 
 
+def test_a_checkpoint_of_other_aspect_ratios_is_refused(shared_root: Path, make_module: MakeModule) -> None:
+    module = ImageTextDataModule(str(shared_root), Resolution(stride=8, sides=(1, 2, 4)), 4)
+    module.load_state_dict(make_module().state_dict())
+    with pytest.raises(ValueError, match=r"has aspect_ratios = \[0\.6, 1\.0, .*\], this run has \[1\.0\]"):
+        module.train_dataloader()
+
+
+def test_loaders_that_are_asked_for_again_leave_no_workers_behind(make_module: MakeModule) -> None:
+    module, before = make_module(num_workers=1), len(active_children())
+    for _ in range(3):  # as with trainer.reload_dataloaders_every_n_epochs
+        next(iter(module.train_dataloader()))
+        next(iter(module.val_dataloader()))
+    assert len(active_children()) == before + 2
+    module.teardown()
+    assert len(active_children()) == before
+
+
 class Recorder(LightningModule):
     """Remembers the keys it was given; may read the number of steps first, as schedulers do."""
 
@@ -170,7 +190,10 @@ class Recorder(LightningModule):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_trainer_resumes_mid_epoch_exactly(make_module: MakeModule, tmp_path: Path) -> None:
+@pytest.mark.parametrize("behind", [3, 0])
+def test_a_trainer_resumes_exactly_in_an_epoch_and_at_its_end(
+    make_module: MakeModule, tmp_path: Path, behind: int
+) -> None:
     def fit(max_steps: int, checkpoint: Path | None = None, *, reads_steps: bool = True) -> Recorder:
         model = Recorder(reads_steps=reads_steps)
         trainer = Trainer(
@@ -187,11 +210,11 @@ def test_a_trainer_resumes_mid_epoch_exactly(make_module: MakeModule, tmp_path: 
 
     per_epoch = len(make_module().train_dataloader())
     straight = keys(make_module(), 2 * per_epoch + 5)
-    stopped = fit(per_epoch + 3)
-    assert stopped.trained == straight[: per_epoch + 3]
+    stop = per_epoch + behind
+    assert fit(stop).trained == straight[:stop]
     for reads_steps in (True, False):
-        resumed = fit(2 * per_epoch + 5, tmp_path / f"{per_epoch + 3}.ckpt", reads_steps=reads_steps)
-        assert resumed.trained == straight[per_epoch + 3 :]
+        resumed = fit(2 * per_epoch + 5, tmp_path / f"{stop}.ckpt", reads_steps=reads_steps)
+        assert resumed.trained == straight[stop:]
         assert len(resumed.validated) == CONFIG.num_val  # once, at the end of the second epoch
 
 
@@ -214,3 +237,19 @@ def test_validation_covers_every_sample_once(
         seen = [key for own in batches for batch in own if batch.counts for key in batch.keys]
         assert sorted(seen) == [f"val-{k:08d}" for k in range(CONFIG.num_val)]
         assert sum(batch.weight for own in batches for batch in own) == CONFIG.num_val
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_training_without_validation_needs_no_validation_samples(root: Path, make_module: MakeModule) -> None:
+    shutil.rmtree(root / "val")
+    model = Recorder(reads_steps=True)
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = Trainer(
+        max_steps=1, accelerator="cpu", limit_val_batches=0, enable_model_summary=False, **quiet
+    )
+    trainer.fit(model, datamodule=make_module(root))
+    assert model.trained == keys(make_module(), 1)
+    with pytest.raises(
+        ValueError, match=r"has no split val, .*\(trainer\.limit_val_batches 0 trains without"
+    ):
+        make_module(root).setup("fit")

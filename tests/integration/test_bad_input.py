@@ -136,6 +136,7 @@ def test_what_lightning_offers_and_cannot_work_is_told_with_what_does(failing) -
     assert "ModelParallelStrategy" in failing("vae", "--trainer.strategy=fsdp")
     assert "use bf16-mixed or 32-true" in failing("vae", "--trainer.precision=16-mixed")
     assert "needs the package transformer-engine" in failing("vae", "--trainer.precision=transformer-engine")
+    assert "pack a data set of a few images" in failing("vae", "--trainer.overfit_batches=1")
 
 
 def test_what_would_stop_the_first_step_is_refused_before(failing) -> None:
