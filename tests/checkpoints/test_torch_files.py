@@ -93,7 +93,9 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path, form: str) -> None:
 @pytest.mark.parametrize("package", ["numpy.core", "numpy._core"])  # before NumPy 2, and since
 def test_numbers_of_numpy_beside_tensors_are_passed_over(tmp_path: Path, package: str) -> None:
     content = {**TENSORS, "args": {"last_wei_g": np.median([0.5, 1.5]), "epoch": 3}}  # as officially
-    torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=False)  # where names can be replaced
+    torch.save(
+        content, tmp_path / "a.pth", _use_new_zipfile_serialization=False
+    )  # where names can be replaced
     written = re.sub(rb"numpy\._?core", package.encode(), (tmp_path / "a.pth").read_bytes())
     assert f"c{package}.multiarray\nscalar\n".encode() in written
     (tmp_path / "a.pth").write_bytes(written)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from infinity.checkpoints.official import build_transformer, build_vae
 from infinity.rope2d import RopeGrid
-from infinity.schedules import ASPECT_RATIOS, ScaleSchedule, paper_schedule
+from infinity.schedules import ASPECT_RATIOS, Scale, ScaleSchedule, paper_schedule
 from infinity.transformer import Infinity
 from infinity.types import TextStates
 from infinity.vae import VAE
@@ -67,18 +67,18 @@ def _possible_facts(num_tokens: int) -> Iterator[dict[str, Any]]:
             if schedule.prefix(length).seq_len == num_tokens:
                 scales = [[1, *scale] for scale in schedule.prefix(length)]
                 options = {"rope2d_normalized_by_hw": rope, "add_lvl_embeding_only_first_block": first}
-                yield {"scale_schedule": scales, "config": {"ratio": ratio, "kw": options}}
-
-
-def patchify_of(meta: dict[str, Any]) -> int:
-    """Latent cells per token side of a recorded transformer."""
-    return 2 if meta["config"]["kw"]["apply_spatial_patchify"] else 1
+                yield {"scale_schedule": scales, "config": {"kw": options}}
 
 
 def schedule_of(meta: dict[str, Any]) -> ScaleSchedule:
-    """A recorded transformer's schedule in tokens; RoPE refers to the largest schedule of its ratio."""
-    scales = tuple((h, w) for _, h, w in meta["scale_schedule"])
-    return ScaleSchedule(scales, paper_schedule(meta["config"]["ratio"]).final)
+    """A recorded transformer's schedule in tokens; RoPE refers to the largest official one that begins so."""
+    scales = tuple(Scale(h, w) for _, h, w in meta["scale_schedule"])
+    longer = [
+        schedule
+        for schedule in map(paper_schedule, ASPECT_RATIOS)
+        if schedule.scales[: len(scales)] == scales
+    ]
+    return longer[0].prefix(len(scales)) if longer else ScaleSchedule(scales)
 
 
 def text_of(packed: Tensor, ends: Tensor) -> TextStates:

@@ -27,9 +27,9 @@ def test_binary_spherical_quantization_matches(ledger: Ledger) -> None:
     for name, detach in (("ms", True), ("ms_nodetach", False)):
         compare_scales(ledger, name, detach)
     compare_single_scale(ledger)
-    temperatures = {int(match[1]) for name in ledger.names() if (match := re.search(r"\.T(\d+)$", name))}
-    for inv_temperature in sorted(temperatures):
-        compare_penalties(ledger, inv_temperature)
+    temperatures = {match[1] for name in ledger.names() if (match := re.search(r"\.T([\d.]+)$", name))}
+    for temperature in sorted(temperatures):
+        compare_penalties(ledger, temperature)
     ledger.settle()
 
 
@@ -67,15 +67,16 @@ def compare_single_scale(ledger: Ledger) -> None:
     ledger.relative("loss.commit.grad_z", gradient(commitment, z), LIMIT)
 
 
-def compare_penalties(ledger: Ledger, inv_temperature: int) -> None:
+def compare_penalties(ledger: Ledger, temperature: str) -> None:
     """Penalties and their gradients, within what the recorded values themselves are off in float32.
 
     Where all bits are nearly fair coins, entropies are nearly flat and gradients small differences of large
     numbers: recorded ones are then farther than 1e-5 from their own formula in float64.
     """
+    inv_temperature = float(temperature)
     z = ledger["z_in"].clone().requires_grad_()
     z64 = ledger["z_in"].double().requires_grad_()
-    config = QuantizerConfig(num_bits=z.shape[1], inv_temperature=float(inv_temperature))
+    config = QuantizerConfig(num_bits=z.shape[1], inv_temperature=inv_temperature)
     losses = BSQ(config)(z).losses
     ours = {
         "persample": losses["entropy_sample"],
@@ -87,8 +88,8 @@ def compare_penalties(ledger: Ledger, inv_temperature: int) -> None:
     floor = 0.1 * exact["persample"].item() / inv_temperature
     for name, value in ours.items():
         for tensor, actual, true in (
-            (f"loss.{name}.T{inv_temperature}", value, exact[name]),
-            (f"loss.{name}.T{inv_temperature}.grad_z", gradient(value, z), gradient(exact[name], z64)),
+            (f"loss.{name}.T{temperature}", value, exact[name]),
+            (f"loss.{name}.T{temperature}.grad_z", gradient(value, z), gradient(exact[name], z64)),
         ):
             if tensor not in ledger:
                 continue
@@ -97,7 +98,7 @@ def compare_penalties(ledger: Ledger, inv_temperature: int) -> None:
             ledger.relative(tensor, actual, LIMIT + 2 * rounding.item(), floor=0 if actual.ndim else floor)
 
 
-def penalties_in_float64(z_BDHW: Tensor, inv_temperature: int) -> dict[str, Tensor]:
+def penalties_in_float64(z_BDHW: Tensor, inv_temperature: float) -> dict[str, Tensor]:
     """The official formulas of entropies and of the weighted sum of all penalties."""
     num_bits = z_BDHW.shape[1]
     unit = F.normalize(z_BDHW, dim=1)

@@ -23,7 +23,6 @@ from tests.parity.ledger import Ledger
 from tests.parity.official import (
     bits_of,
     one_logit,
-    patchify_of,
     schedule_of,
     text_of,
     tokenizer_of,
@@ -53,12 +52,13 @@ def run_of(ledger: Ledger) -> Run:
     scales, guidance = len(ledger.meta["scale_schedule"]), facts["cfg"]
     names = ("text.kv", "text.cu_seqlens")  # a run whose first bits are forced reads those of the free one
     text = text_of(*(ledger[name] if name in ledger else ledger.of_file("ar.")[name] for name in names))
+    schedule = schedule_of(ledger.meta)
     return Run(
         ledger,
         transformer_of(ledger.of_file("sd."), ledger.meta),
         text,
-        schedule_of(ledger.meta),
-        patchify_of(ledger.meta),
+        schedule,
+        bits_of(ledger["s0.bits"]).shape[-1] // schedule[0].w,
         guidance[:scales] if isinstance(guidance, list) else [guidance] * scales,
         [bits_of(ledger[f"gt{k}"]) for k in range(len(ledger.names("gt")))],
         facts.get("top_k", 1) == 1,
