@@ -84,18 +84,19 @@ class ReconstructionScores:
 
     def metrics(self) -> list[MetricValue]:
         """All scores so far; rFID from two images on."""
-        num, size = self.num_images, self.size
+        num = self.num_images
+        images = f"{self.size},N={num}"
         metrics = [
-            psnr_metric(f"psnr[{size}]", np.concatenate(self._psnr)),
-            mean_metric(f"ssim[gauss11,{size}]", np.concatenate(self._ssim)),
+            psnr_metric(f"psnr[{images}]", np.concatenate(self._psnr)),
+            mean_metric(f"ssim[gauss11,{images}]", np.concatenate(self._ssim)),
         ]
         if self._ms_ssim:
-            metrics.append(mean_metric(f"ms_ssim[gauss11,5 scales,{size}]", np.concatenate(self._ms_ssim)))
+            metrics.append(mean_metric(f"ms_ssim[gauss11,5 scales,{images}]", np.concatenate(self._ms_ssim)))
         if self._extractor is not None and num > 1:
             name = "rfrechet" if self._extractor.is_stand_in else "rfid"
             metrics.append(
                 MetricValue(
-                    id=f"{name}[{self._extractor.id},{size},N={num}]",
+                    id=f"{name}[{self._extractor.id},{images}]",
                     value=self._frechet.distance(),
                     direction="lower",
                     n=num,
@@ -103,14 +104,13 @@ class ReconstructionScores:
                 )
             )
         for scale, counts in enumerate(self._bits, start=1):
+            n = counts.num_images
             for name, value in (
-                (f"bit_usage[min={MIN_SHARE},{size}]", counts.usage.usage),
-                (f"bit_entropy[{size}]", counts.usage.entropy),
+                (f"bit_usage[min={MIN_SHARE},{self.size},N={n}]", counts.usage.usage),
+                (f"bit_entropy[{self.size},N={n}]", counts.usage.entropy),
             ):
                 metric_id = f"{name}/scale_{scale:02d}"
-                metrics.append(
-                    MetricValue(id=metric_id, value=value, direction="higher", n=counts.num_images)
-                )
+                metrics.append(MetricValue(id=metric_id, value=value, direction="higher", n=n))
         return metrics
 
     def tables(self) -> dict[str, Table]:

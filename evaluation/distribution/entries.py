@@ -10,7 +10,7 @@ from evaluation.weights import WeightFile
 __all__ = ["PROMPT_SETS", "TASKS"]
 
 _MANIFOLDS = ("precision", "recall", "density", "coverage")
-_SUBSETS = "subsets=100x1000,seed=2020"
+_SUBSETS, _SPLITS = "subsets=*,seed=2020", "splits=*,seed=2020"
 
 
 def _entry(
@@ -33,6 +33,10 @@ def _entry(
         needs=("data",),
         stand_in_for=stand_in_for,
     )
+
+
+def _pixel_metrics(filter: str) -> tuple[str, ...]:
+    return f"psnr_imagenet[{filter}-*,N=*,data=*]", f"ssim_imagenet[gauss11,{filter}-*,N=*,data=*]"
 
 
 _TF1 = "inception-6726825d,tf1-bilinear-299,uint8"
@@ -75,7 +79,7 @@ TASKS: dict[str, TaskEntry] = {
         "Inception Score",
         "inception",
         ("is",),
-        (f"is[{_TF1},splits=10,seed=2020,N=*]",),
+        (f"is[{_TF1},{_SPLITS},N=*]",),
         (INCEPTION,),
         direction="higher",
     ),
@@ -119,7 +123,7 @@ TASKS: dict[str, TaskEntry] = {
         "Inception Score's formula on EfficientNet-Lite0's classes",
         "effnet",
         ("is",),
-        (f"class_score[{_EFFNET},splits=10,seed=2020,N=*]",),
+        (f"class_score[{_EFFNET},{_SPLITS},N=*]",),
         direction="higher",
         stand_in_for="inception-score",
     ),
@@ -144,8 +148,9 @@ TASKS: dict[str, TaskEntry] = {
     "rfid-imagenet": TaskEntry(
         summary="rFID, PSNR and SSIM of the tokenizer by ImageNet's protocol (50,000 validation images)",
         target=_RECONSTRUCTION,
-        metrics=(f"rfid_imagenet[{_TF1},bilinear-256,N=*,data=*]",),
+        metrics=(f"rfid_imagenet[{_TF1},bilinear-*,N=*,data=*]", *_pixel_metrics("bilinear")),
         direction="lower",
+        higher=_pixel_metrics("bilinear"),
         weights=(INCEPTION,),
         options={"features": "inception"},
         needs=("data", "pipeline"),
@@ -153,8 +158,9 @@ TASKS: dict[str, TaskEntry] = {
     "rfid-imagenet-lanczos": TaskEntry(
         summary="The same with images scaled by the Lanczos filter",
         target=_RECONSTRUCTION,
-        metrics=(f"rfid_imagenet[{_TF1},lanczos-256,N=*,data=*]",),
+        metrics=(f"rfid_imagenet[{_TF1},lanczos-*,N=*,data=*]", *_pixel_metrics("lanczos")),
         direction="lower",
+        higher=_pixel_metrics("lanczos"),
         weights=(INCEPTION,),
         options={"features": "inception", "filter": "lanczos"},
         needs=("data", "pipeline"),
@@ -162,8 +168,9 @@ TASKS: dict[str, TaskEntry] = {
     "rfrechet-imagenet-effnet": TaskEntry(
         summary="The same protocol on EfficientNet-Lite0's features",
         target=_RECONSTRUCTION,
-        metrics=(f"rfrechet_imagenet[{_EFFNET},bilinear-256,N=*,data=*]",),
+        metrics=(f"rfrechet_imagenet[{_EFFNET},bilinear-*,N=*,data=*]", *_pixel_metrics("bilinear")),
         direction="lower",
+        higher=_pixel_metrics("bilinear"),
         options={"features": "effnet"},
         needs=("data", "pipeline"),
         stand_in_for="rfid-imagenet",

@@ -34,11 +34,12 @@ def _entry(
     needs: tuple[Needs, ...] = (),
     stand_in_for: str = "",
 ) -> TaskEntry:
-    styles = (f"{scorer}[{knobs},{precision},prompts=hpsv2,style=*]",) if prompt_set == "hpsv2" else ()
+    knobs = f"{knobs},{precision},prompts={prompt_set},images=<N>"
+    styles = (f"{scorer}[{knobs},style=<style>]",) if prompt_set == "hpsv2" else ()
     return TaskEntry(
         summary=summary,
         target="evaluation.preference.task:PreferenceTask",
-        metrics=(f"{scorer}[{knobs},{precision},prompts={prompt_set}]", *styles),
+        metrics=(f"{scorer}[{knobs}]", *styles),
         weights=weights,
         options={"scorer": scorer, "prompt_set": prompt_set, "precision": precision},
         needs=needs,

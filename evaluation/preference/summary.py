@@ -28,6 +28,7 @@ def summarise(
     for sample, score in zip(samples, scores_N, strict=True):
         lists[sample.prompt.id].append(float(score))
     means = {name: float(np.mean(scores)) for name, scores in lists.items()}
+    knobs = f"{knobs},images={len(samples)}"
     mean = bootstrap_mean(list(means.values()), seed=seed)
     total = MetricValue(
         id=f"{scorer.name}[{knobs}]",

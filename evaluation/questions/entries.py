@@ -7,7 +7,7 @@ from evaluation.tasks.entry import TaskEntry
 
 __all__ = ["PROMPT_SETS", "TASKS"]
 
-_VQA = "vqa=<model>-<hash>,<dtype>"
+_VQA = "vqa=<model>"
 _COUNTS = "prompts=<P>,images=<N>"
 _GRAPH_TASK = "evaluation.questions.graph_task:GraphTask"
 _VQASCORE = "evaluation.questions.vqascore:VQAScore"

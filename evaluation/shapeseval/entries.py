@@ -25,7 +25,11 @@ TASKS: dict[str, TaskEntry] = {
     "shapeseval-hard": TaskEntry(
         summary="New wordings, five and six objects, new image shapes, three objects, coloured relations",
         target=f"{_TASKS}:ShapesEval",
-        metrics=("shapeseval[*,verifier=1]/hard/*", _LOWER[0]),
+        metrics=(
+            "shapeseval[*,verifier=1]/hard/*",
+            _LOWER[0],
+            "shapeseval[*,verifier=1,shuffled_prompts]/hard/*",
+        ),
         lower=_LOWER[:1],
         options={"prompt_set": "shapesworld_hard"},
         needs=("data",),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from evaluation.results import Direction
 from evaluation.weights import WeightFile
 
-__all__ = ["Needs", "TaskEntry"]
+__all__ = ["Needs", "TaskEntry", "fits"]
 
 Needs = Literal["data", "pipeline"]
 
@@ -21,7 +23,7 @@ class TaskEntry:
     Args:
         summary: one line.
         target: ``module:Class`` of the task.
-        metrics: templates of its metric ids, with their knobs.
+        metrics: templates of all its metric ids, with their knobs, see :func:`fits`.
         direction: which way they are better, but for those in `higher` and `lower`.
         weights: files that it can't do without.
         options: keyword arguments of the class that this entry fixes.
@@ -43,3 +45,8 @@ class TaskEntry:
     def direction_of(self, metric: str) -> Direction:
         """Of one of `metrics`."""
         return "higher" if metric in self.higher else "lower" if metric in self.lower else self.direction
+
+
+def fits(template: str, metric_id: str) -> bool:
+    """Whether an id is one of a template, in which ``*``, ``<word>`` and ``{a,b}`` stand for anything."""
+    return fnmatchcase(metric_id, re.sub(r"\{.*?\}|<\w+>", "*", template).replace("[", "[[]"))

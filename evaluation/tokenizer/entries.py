@@ -9,18 +9,18 @@ from evaluation.tokenizer.weights import LPIPS_TRUNKS
 __all__ = ["PROMPT_SETS", "TASKS"]
 
 _TASKS = "evaluation.tokenizer.tasks"
-_PSNR_AFTER = "psnr[*px]/after_scale_*"
+_PSNR_AFTER = "psnr[*px,N=*]/after_scale_*"
 
 TASKS: dict[str, TaskEntry] = {
     "reconstruction": TaskEntry(
         summary="PSNR, SSIM, MS-SSIM and use of bits of the tokenizer on held-out images",
         target=f"{_TASKS}:Reconstruction",
         metrics=(
-            "psnr[*px]",
-            "ssim[gauss11,*px]",
-            "ms_ssim[gauss11,5 scales,*px]",
-            "bit_usage[min=0.01,*px]/scale_*",
-            "bit_entropy[*px]/scale_*",
+            "psnr[*px,N=*]",
+            "ssim[gauss11,*px,N=*]",
+            "ms_ssim[gauss11,5 scales,*px,N=*]",
+            "bit_usage[min=0.01,*px,N=*]/scale_*",
+            "bit_entropy[*px,N=*]/scale_*",
         ),
         needs=("data", "pipeline"),
     ),
@@ -50,14 +50,14 @@ TASKS: dict[str, TaskEntry] = {
     "recoding": TaskEntry(
         summary="Share of its bits and tokens that the tokenizer finds again in its reconstructions",
         target=f"{_TASKS}:Recoding",
-        metrics=("recoded_bit_accuracy[*px]/scale_*", "recoded_token_accuracy[*px]/scale_*"),
+        metrics=("recoded_bit_accuracy[*px,N=*]/scale_*", "recoded_token_accuracy[*px,N=*]/scale_*"),
         needs=("data", "pipeline"),
     ),
     **{
         f"lpips-{net}": TaskEntry(
             summary=f"LPIPS of the tokenizer on held-out images, on {weight.file.split('-')[0]}",
             target="evaluation.tokenizer.perceptual:Lpips",
-            metrics=(f"lpips[{net},v0.1,*px]",),
+            metrics=(f"lpips[{net}-{weight.sha256},v0.1,*px,N=*]",),
             direction="lower",
             weights=(weight,),
             options={"net": net},

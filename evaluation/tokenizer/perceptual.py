@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from evaluation.provenance import sha256_of
 from evaluation.reconstruction import mean_metric
 from evaluation.tasks.api import EvalContext, EvalSample, TaskScore
 from evaluation.tokenizer.reconstruct import reconstructions
@@ -30,14 +31,17 @@ class Lpips:
         self._net: LpipsNet = net
 
     def score(self, samples: Sequence[EvalSample], context: EvalContext) -> TaskScore:
-        lpips = load_lpips(self._net, context.weights.require(LPIPS_TRUNKS[self._net])).to(context.device)
+        trunk = context.weights.require(LPIPS_TRUNKS[self._net])
+        lpips = load_lpips(self._net, trunk).to(context.device)
+        knobs = f"{self._net}-{sha256_of(trunk)[:8]},v0.1"
         by_size: dict[str, list[np.ndarray]] = defaultdict(list)
         for batch in reconstructions(context):
             by_size[batch.size].append(lpips_per_image(lpips, batch.originals_NHW3, batch.recons_NHW3))
+        values = {size: np.concatenate(batches) for size, batches in by_size.items()}
         return TaskScore(
             metrics=tuple(
-                mean_metric(f"lpips[{self._net},v0.1,{size}]", np.concatenate(values), direction="lower")
-                for size, values in by_size.items()
+                mean_metric(f"lpips[{knobs},{size},N={len(found)}]", found, direction="lower")
+                for size, found in values.items()
             )
         )
 

@@ -68,7 +68,7 @@ class PerScale:
         for (size, scale), values in psnr.items():
             after, psnrs = f"after_scale_{scale:02d}", np.concatenate(values)
             num, distance = len(psnrs), None
-            metrics.append(psnr_metric(f"psnr[{size}]/{after}", psnrs))
+            metrics.append(psnr_metric(f"psnr[{size},N={num}]/{after}", psnrs))
             if num > 1:
                 distance = frechet[size, scale].distance()
                 metric_id = f"{name}[{extractor.id},{size},N={num}]/{after}"
@@ -97,12 +97,12 @@ class Recoding:
             for scale, (bits, tokens) in enumerate(_agreement(batch, again, pipeline.vae.config.patchify), 1):
                 shares["bit", batch.size, scale].append(bits)
                 shares["token", batch.size, scale].append(tokens)
-        return TaskScore(
-            metrics=tuple(
-                mean_metric(f"recoded_{what}_accuracy[{size}]/scale_{scale:02d}", np.concatenate(values))
-                for (what, size, scale), values in sorted(shares.items())
-            )
-        )
+        metrics = []
+        for (what, size, scale), batches in sorted(shares.items()):
+            values = np.concatenate(batches)
+            knobs, tail = f"{size},N={len(values)}", f"scale_{scale:02d}"
+            metrics.append(mean_metric(f"recoded_{what}_accuracy[{knobs}]/{tail}", values))
+        return TaskScore(metrics=tuple(metrics))
 
 
 def _agreement(

@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evaluation.features import FeatureExtractor, RandomConvFeatures
+from evaluation.features import FeatureExtractor
 from evaluation.metrics.bits import BitCounts
 from evaluation.reconstruction import ReconstructionScores
 from evaluation.results import MetricValue
+from tests.evaluation.random_features import RandomConvFeatures
 
 
 def images(num: int, size: int = 24) -> np.ndarray:
@@ -32,13 +33,13 @@ def test_ids_carry_size_extractor_and_number() -> None:
     scores.add_bits(list(map(BitCounts.of, bits(6, 1, 2))))
     metrics = scores.metrics()
     assert [metric.id for metric in metrics] == [
-        "psnr[24px]",
-        "ssim[gauss11,24px]",
+        "psnr[24px,N=6]",
+        "ssim[gauss11,24px,N=6]",
         "rfrechet[random-conv-8,seed=0,24px,N=6]",
-        "bit_usage[min=0.01,24px]/scale_01",
-        "bit_entropy[24px]/scale_01",
-        "bit_usage[min=0.01,24px]/scale_02",
-        "bit_entropy[24px]/scale_02",
+        "bit_usage[min=0.01,24px,N=6]/scale_01",
+        "bit_entropy[24px,N=6]/scale_01",
+        "bit_usage[min=0.01,24px,N=6]/scale_02",
+        "bit_entropy[24px,N=6]/scale_02",
     ]
     assert [metric.direction for metric in metrics[:3]] == ["higher", "higher", "lower"]
     assert {metric.n for metric in metrics} == {6}
@@ -46,7 +47,7 @@ def test_ids_carry_size_extractor_and_number() -> None:
 
 def test_large_images_are_also_compared_at_several_scales() -> None:
     (metric,) = [m for m in scored(images(2, 176), images(2, 176)) if m.id.startswith("ms_ssim")]
-    assert (metric.id, metric.value, metric.n) == ("ms_ssim[gauss11,5 scales,176px]", pytest.approx(1), 2)
+    assert (metric.id, metric.value, metric.n) == ("ms_ssim[gauss11,5 scales,176px,N=2]", pytest.approx(1), 2)
 
 
 @pytest.mark.parametrize("num", [7, 40], ids=["fewer images than features", "more"])
@@ -76,7 +77,7 @@ def test_a_constant_offset_gives_its_psnr_with_no_spread() -> None:
 
 def test_one_image_gives_no_interval_and_no_distance() -> None:
     metrics = scored(images(1), images(1) + np.uint8(5), RandomConvFeatures(8))
-    assert [metric.id for metric in metrics] == ["psnr[24px]", "ssim[gauss11,24px]"]
+    assert [metric.id for metric in metrics] == ["psnr[24px,N=1]", "ssim[gauss11,24px,N=1]"]
     assert [metric.ci95 for metric in metrics] == [None, None]
 
 
@@ -106,7 +107,7 @@ def test_stand_in_features_are_noted() -> None:
 
 def test_other_shapes_are_named_width_by_height() -> None:
     wide = images(3)[:, :16]
-    assert scored(wide, wide)[0].id == "psnr[24x16px]"
+    assert scored(wide, wide)[0].id == "psnr[24x16px,N=3]"
 
 
 def test_images_of_another_size_are_scored_apart() -> None:

@@ -41,14 +41,14 @@ def test_hpsv2s_3200_prompts_give_means_and_deviations_of_ten_times_80_by_style(
             values.append(row[number])
     score = summarise(Named(), samples, np.array(values), knobs="x")
     total, *by_style = score.metrics
-    assert (total.id, total.n) == ("hps[x]", 3200)
+    assert (total.id, total.n) == ("hps[x,images=3200]", 3200)
     assert total.value == pytest.approx(scores.mean())
     assert total.ci95 is not None
     assert total.ci95[0] < total.value < total.ci95[1]
     table = score.tables["hps by style"]
     for style, row, metric, cells in zip(STYLES, scores, by_style, table.rows, strict=True):
         means = row.reshape(10, 80).mean(axis=1)
-        assert metric.id == f"hps[x,style={style}]"
+        assert metric.id == f"hps[x,images=3200,style={style}]"
         assert metric.value == pytest.approx(means.mean())
         assert cells == (style, pytest.approx(means.mean()), pytest.approx(means.std()), 800)
 

@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from evaluation.distribution.extractors import EXTRACTORS
-from evaluation.features import RandomConvFeatures
 from evaluation.metrics.frechet import frechet_distance
 from evaluation.resizing import resize_and_crop
 from evaluation.tasks.api import EvalContext
@@ -20,6 +19,7 @@ from evaluation.tokenizer.imagenet import ImageNetReconstruction
 from evaluation.weights import WeightFinder
 from infinity.images import to_uint8
 from infinity.pipeline import InfinityPipeline
+from tests.evaluation.random_features import RandomConvFeatures
 from tests.pipelines import tiny_pipeline
 
 PICTURES = [

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torchmetrics.functional.image.lpips import _LPIPS
 
-from evaluation.features import RandomConvFeatures
 from evaluation.metrics.frechet import frechet_distance
 from evaluation.metrics.image_pairs import psnr_per_image
+from evaluation.provenance import sha256_of
 from evaluation.tasks.api import EvalContext, TaskScore
 from evaluation.tasks.registry import TASKS, build_task
 from evaluation.tokenizer import tasks
@@ -21,6 +21,7 @@ from evaluation.weights import WeightFinder
 from infinity.images import to_uint8
 from infinity.losses.perceptual import LPIPS, TRUNK_FILES
 from infinity.pipeline import InfinityPipeline
+from tests.evaluation.random_features import RandomConvFeatures
 
 
 @pytest.fixture
@@ -46,9 +47,10 @@ def test_reconstruction_scores_every_size_apart(context: EvalContext, squares: l
         np.concatenate([getattr(batch, name) for batch in squares])
         for name in ("originals_NHW3", "recons_NHW3")
     )
-    found = values(score)
-    assert found["psnr[64px]"] == pytest.approx(psnr_per_image(originals, recons).mean())
-    assert {"psnr[80x48px]", "ssim[gauss11,64px]", "bit_usage[min=0.01,64px]/scale_03"} <= set(found)
+    found, num = values(score), len(originals)
+    assert found[f"psnr[64px,N={num}]"] == pytest.approx(psnr_per_image(originals, recons).mean())
+    assert {f"ssim[gauss11,64px,N={num}]", f"bit_usage[min=0.01,64px,N={num}]/scale_03"} <= set(found)
+    assert sum(name.startswith("psnr[80x48px,N=") for name in found) == 1
     assert set(score.tables) == {"bits_per_scale_at_64px", "bits_per_scale_at_80x48px"}
 
 
@@ -60,8 +62,10 @@ def test_after_the_last_scale_images_are_the_reconstructions(
     found, features = values(score), RandomConvFeatures(8)
     originals = np.concatenate([batch.originals_NHW3 for batch in squares])
     recons = np.concatenate([batch.recons_NHW3 for batch in squares])
-    assert found["psnr[64px]/after_scale_03"] == pytest.approx(psnr_per_image(originals, recons).mean())
-    name = f"rfrechet[{features.id},64px,N={len(originals)}]/after_scale_03"
+    num = len(originals)
+    psnr = f"psnr[64px,N={num}]"
+    assert found[f"{psnr}/after_scale_03"] == pytest.approx(psnr_per_image(originals, recons).mean())
+    name = f"rfrechet[{features.id},64px,N={num}]/after_scale_03"
     expected = frechet_distance(features(originals), features(recons))
     assert found[name] == pytest.approx(expected, rel=1e-4)
     coarse = [
@@ -70,7 +74,7 @@ def test_after_the_last_scale_images_are_the_reconstructions(
         for latent in [batch.schedule.latent(2)]
     ]
     after_one = psnr_per_image(originals, np.concatenate(coarse)).mean()
-    assert found["psnr[64px]/after_scale_01"] == pytest.approx(after_one)
+    assert found[f"{psnr}/after_scale_01"] == pytest.approx(after_one)
     (table,) = score.tables.values()
     assert [row[:3] for row in table.rows if row[0] == "64px"] == [
         ("64px", 1, "1 x 1"),
@@ -91,11 +95,12 @@ def test_a_token_is_found_again_if_all_its_bits_are(squares: list[Reconstructed]
 
 
 def test_recoding_reports_bits_and_tokens_of_every_scale(context: EvalContext) -> None:
-    found = values(build_task("recoding").score([], context))
-    assert len(found) == 2 * 2 * 3
-    for scale in ("scale_01", "scale_02", "scale_03"):
-        token, bit = (found[f"recoded_{what}_accuracy[64px]/{scale}"] for what in ("token", "bit"))
-        assert 0 <= token <= bit <= 1
+    metrics = build_task("recoding").score([], context).metrics
+    assert len(metrics) == 2 * 2 * 3
+    for bit, token in zip(metrics[:6], metrics[6:], strict=True):
+        assert token.id == bit.id.replace("_bit_", "_token_")
+        assert f"px,N={bit.n}]/scale_0" in bit.id
+        assert 0 <= token.value <= bit.value <= 1
 
 
 def write_trunk(path: Path) -> LPIPS:
@@ -127,7 +132,9 @@ def test_lpips_is_torchmetrics_on_the_same_weights(
     distances = [
         theirs(scaled(batch.originals_NHW3), scaled(batch.recons_NHW3)).flatten() for batch in squares
     ]
-    assert found["lpips[alex,v0.1,64px]"] == pytest.approx(torch.cat(distances).mean().item(), rel=1e-4)
+    expected, weights = torch.cat(distances), sha256_of(path)[:8]
+    metric_id = f"lpips[alex-{weights},v0.1,64px,N={len(expected)}]"  # not the published ones, and it says so
+    assert found[metric_id] == pytest.approx(expected.mean().item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("net", list(LPIPS_TRUNKS))
