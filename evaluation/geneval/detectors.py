@@ -33,7 +33,7 @@ def require_packages(name: str) -> None:
         raise ValueError(f"no detector is called {name!r}; there are {', '.join(DETECTORS)}")
     if missing := [one for one in (*DETECTORS[name].packages, "open_clip") if find_spec(one) is None]:
         raise ValueError(
-            f"GenEval needs the packages {', '.join(missing)}; install the extras `eval` and `hf`"
+            f"GenEval needs the packages {', '.join(missing)}: pip install 'infinity-suite[eval]'"
         )
 
 

@@ -1,4 +1,4 @@
-"""Names of MMDetection 2's Mask2Former with a Swin backbone, as rules to Hugging Face's and back.
+"""Names of MMDetection 2's Mask2Former with a Swin backbone, as rules to Hugging Face's.
 
 Both are the same network, so that the detector of GenEval runs without MMDetection. Two things are laid out
 differently: queries, keys and values are fused there, and patches are merged in another order of channels.
@@ -11,40 +11,28 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from infinity.checkpoints.keymap import (
-    Drop,
-    Fuse,
-    Rename,
-    Rule,
-    apply_rules,
-    describe_differences,
-    invert_rules,
-)
+from infinity.checkpoints.keymap import Drop, Fuse, Rename, Rule, apply_rules, describe_differences
 
-__all__ = ["load_mmdet", "to_mmdet"]
+__all__ = ["UNUSED", "load_mmdet", "mmdet_rules"]
 
 _SWIN = "model.pixel_level_module.encoder.swin"
 _PIXELS = "model.pixel_level_module.decoder"
 _QUERIES = "model.transformer_module"
-_UNUSED = (f"{_SWIN}.layernorm.weight", f"{_SWIN}.layernorm.bias", "criterion.empty_weight")
+UNUSED = (f"{_SWIN}.layernorm.weight", f"{_SWIN}.layernorm.bias", "criterion.empty_weight")
 """In Hugging Face's state dict, without effect on its outputs."""
 
 
 def load_mmdet(net: nn.Module, theirs: Mapping[str, Tensor]) -> None:
     """Load MMDetection's state dict into a ``Mask2FormerForUniversalSegmentation``, strictly both ways."""
     own = net.state_dict()
-    converted = apply_rules(_rules(net), theirs)
-    if problems := describe_differences(converted, own, optional=_UNUSED):
+    converted = apply_rules(mmdet_rules(net), theirs)
+    if problems := describe_differences(converted, own, optional=UNUSED):
         raise ValueError(f"the weights do not fit the detector's config: {problems}")
-    net.load_state_dict({**{name: own[name] for name in _UNUSED}, **converted}, strict=True)
+    net.load_state_dict({**{name: own[name] for name in UNUSED}, **converted}, strict=True)
 
 
-def to_mmdet(net: nn.Module) -> dict[str, Tensor]:
-    """The network's state dict under MMDetection's names."""
-    return invert_rules(_rules(net), {k: v for k, v in net.state_dict().items() if k not in _UNUSED})
-
-
-def _rules(net: nn.Module) -> list[Rule]:
+def mmdet_rules(net: nn.Module) -> list[Rule]:
+    """From MMDetection's names and layouts to those of such a network."""
     swin = net.config.backbone_config
     return [*_backbone(), *_positions(swin.depths, swin.window_size), *_pixel_decoder(), *_decoder()]
 

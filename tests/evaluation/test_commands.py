@@ -8,15 +8,10 @@ import numpy as np
 import pytest
 
 from evaluation.__main__ import main
-from evaluation.image_folders import (
-    read_generated,
-    read_reconstructions,
-    write_generated,
-    write_image,
-    write_reconstructions,
-)
+from evaluation.image_folders import read_generated, read_reconstructions, write_image
 from evaluation.results import Result
 from evaluation.shapeseval import ground_truth_images, load_prompts
+from tests.evaluation.image_folders import write_generated, write_reconstructions
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +46,7 @@ def test_reconstruction_and_report_follow(
     main(["shapeseval", "--world", str(world_dir), "--images", str(samples), "--output", str(scores)])
     bits = ["--bits", str(tmp_path / "bits.npz")]
     main(["reconstruction", "--images", str(pairs), "--output", str(tokenizer), *bits])
-    psnr = Result.load(tokenizer)["psnr[24px]"]
+    psnr = Result.load(tokenizer)["psnr[24px,N=4]"]
     assert psnr.value == pytest.approx(20 * np.log10(255 / 5))
     (tmp_path / "metrics.csv").write_text("step,train/loss\n0,1\n5,0.5\n")
     folders = ["--images", str(samples), "--reconstructions", str(pairs), "--history", f"vae={tmp_path}"]

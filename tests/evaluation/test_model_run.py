@@ -12,7 +12,6 @@ import torch
 from datamodules.packing import pack_dataset
 from datamodules.shapesworld import ShapesWorldConfig, shapesworld_dataset
 from evaluation.__main__ import main
-from evaluation.features import RandomConvFeatures
 from evaluation.metrics.bits import BitCounts
 from evaluation.model_report import RunOptions, _caveats, _strips, run_model
 from evaluation.model_run import ModelRun, read_split
@@ -20,6 +19,7 @@ from evaluation.provenance import sha256_of
 from evaluation.reconstruction import ReconstructionScores
 from evaluation.results import Result
 from infinity.images import to_uint8
+from tests.evaluation.random_features import RandomConvFeatures
 from tests.pipelines import tiny_pipeline
 
 SCENES = {"num_train": 1, "num_val": 6, "prompts_per_task": 1}

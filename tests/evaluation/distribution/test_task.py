@@ -10,11 +10,11 @@ from PIL import Image
 
 from evaluation.distribution.extractors import EXTRACTORS
 from evaluation.distribution.task import DistributionTask, crop
-from evaluation.features import RandomConvFeatures
 from evaluation.provenance import sha256_of_pixels
 from evaluation.tasks.api import EvalContext, EvalPrompt, EvalSample, TaskScore
 from evaluation.tasks.registry import TASKS, build_task
 from evaluation.weights import WeightFinder
+from tests.evaluation.random_features import RandomConvFeatures
 
 NAMES = [name for name, entry in TASKS.items() if ".distribution." in entry.target]
 EVERYTHING = ("fid", "fid_inf", "kid", "cmmd", "precision", "recall", "density", "coverage")

@@ -11,7 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from evaluation.geneval.mmdet_keys import UNUSED, mmdet_rules
 from evaluation.preference.pixels import pillow_pixels
+from infinity.checkpoints.keymap import invert_rules
 
 RGB = {
     "red": (220, 20, 30),
@@ -80,6 +82,18 @@ def tiny_net() -> Any:
         num_queries=10,
     )
     return transformers.Mask2FormerForUniversalSegmentation(config).eval()
+
+
+def to_mmdet(net: Any) -> dict[str, Tensor]:
+    """A network's state dict under MMDetection's names."""
+    state = {name: value for name, value in net.state_dict().items() if name not in UNUSED}
+    return invert_rules(mmdet_rules(net), state)
+
+
+def runs_to_mask(runs: Mapping[str, Any]) -> np.ndarray:
+    """The mask (H, W) of COCO's run lengths, which go down the columns and begin with zeros."""
+    values = np.arange(len(runs["counts"])) % 2 == 1
+    return np.repeat(values, runs["counts"]).reshape(runs["size"], order="F")
 
 
 def mmdet_weights(like: Mapping[str, Tensor]) -> dict[str, Tensor]:

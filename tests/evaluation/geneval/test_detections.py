@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evaluation.geneval.detections import mask_to_runs, runs_to_mask
+from evaluation.geneval.detections import mask_to_runs
+from tests.evaluation.geneval.conftest import runs_to_mask
 
 
 def test_runs_go_down_the_columns_and_begin_with_zeros() -> None:

@@ -11,9 +11,9 @@ import torch
 
 from evaluation.geneval.detectors import build_detector
 from evaluation.geneval.mask2former import Mask2FormerDetector, prepare_image
-from evaluation.geneval.mmdet_keys import load_mmdet, to_mmdet
+from evaluation.geneval.mmdet_keys import load_mmdet
 from evaluation.weights import WeightFinder
-from tests.evaluation.geneval.conftest import mmdet_weights
+from tests.evaluation.geneval.conftest import mmdet_weights, to_mmdet
 
 # From MMDetection's own network and inference_detector; all 100 detections agree with ours.
 CLASS_LOGITS = [2.6681309, -2.0413384, -0.0731118, 1.8138539, -3.1606932, -1.1344872]

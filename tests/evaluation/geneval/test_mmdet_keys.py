@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from evaluation.geneval.mmdet_keys import load_mmdet, to_mmdet
+from evaluation.geneval.mmdet_keys import load_mmdet
+from tests.evaluation.geneval.conftest import to_mmdet
 
 # Of sorted "name shape" lines of mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco, as MMDetection 2.28.2 has it.
 OFFICIAL_NAMES = "ad9558e4f95eedcef166a8cc9b6caac5cc813e149d6e9008f8f63e617de3f3ff"

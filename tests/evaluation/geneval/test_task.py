@@ -11,7 +11,7 @@ import pytest
 
 from evaluation.geneval.__main__ import main
 from evaluation.geneval.colors import ColorClassifier
-from evaluation.geneval.detections import Detection, runs_to_mask
+from evaluation.geneval.detections import Detection
 from evaluation.geneval.detectors import DETECTORS
 from evaluation.geneval.prompts import geneval_metadata
 from evaluation.geneval.task import judge_with
@@ -20,7 +20,7 @@ from evaluation.results import write_samples
 from evaluation.tasks.api import EvalContext, EvalPrompt, EvalSample
 from evaluation.tasks.registry import PROMPT_SETS, TASKS, build_prompts, build_task
 from evaluation.weights import WeightFinder
-from tests.evaluation.geneval.conftest import RGB, MeanColorClip
+from tests.evaluation.geneval.conftest import RGB, MeanColorClip, runs_to_mask
 
 
 class Scripted:
@@ -144,7 +144,7 @@ def test_a_missing_package_is_told_before_anything_is_drawn(monkeypatch: pytest.
         build_task("geneval", detector="yolo")
     incomplete = DETECTORS["maskrcnn-v2"]._replace(packages=("no_such_package",))
     monkeypatch.setitem(DETECTORS, "maskrcnn-v2", incomplete)
-    with pytest.raises(ValueError, match="needs the packages no_such_package; install the extras"):
+    with pytest.raises(ValueError, match=r"packages no_such_package: pip install 'infinity-suite\[eval\]'"):
         build_task("geneval-maskrcnn-v2")
 
 
