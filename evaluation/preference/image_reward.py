@@ -95,7 +95,7 @@ def _load_tokenizer(vocabulary: Path, num_words: int) -> Any:
         from transformers import BertTokenizer
     except ImportError as error:
         raise ValueError(
-            "ImageReward's tokenizer needs the package transformers: pip install 'infinity-suite[hf]'"
+            "ImageReward's tokenizer needs the package transformers: pip install 'infinity-suite[eval]'"
         ) from error
     tokenizer = BertTokenizer(str(vocabulary))
     if tokenizer.vocab_size != num_words:

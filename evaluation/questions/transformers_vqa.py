@@ -150,7 +150,7 @@ def _load(directory: Path, device: str) -> tuple[Any, Any]:
         import transformers
     except ImportError as error:
         raise ValueError(
-            "visual question answering needs the package transformers: pip install 'infinity-suite[hf]'"
+            "visual question answering needs the package transformers: pip install 'infinity-suite[eval]'"
         ) from error
     config = transformers.AutoConfig.from_pretrained(directory, local_files_only=True)
     answers = any("QuestionAnswering" in name for name in config.architectures or ())
