@@ -1,29 +1,39 @@
-"""Command line: ``python -m evaluation {run,sweep,score,list,compare,preference,report,..}``."""
+"""Command line: ``python -m evaluation COMMAND``.
+
+The module of a command NAME has ``add_NAME_arguments(parser)`` and ``NAME_command(**options)``, which returns
+what to print. No other is imported, so that help is quick and packages are missed only where they are needed.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
-from evaluation.bench.command import bench_command
-from evaluation.bench.parts import PARTS
-from evaluation.commands import reconstruction_command, shapeseval_command
-from evaluation.comparison.command import add_compare_arguments, compare_command
-from evaluation.geneval.recorded import score_detections
-from evaluation.preference_study.command import add_preference_arguments, preference_command
-from evaluation.reports.command import add_report_arguments, report_command
-from evaluation.reports.sweep_command import add_sweep_arguments, sweep_command
-from evaluation.runner.command import (
-    add_list_arguments,
-    add_run_arguments,
-    add_score_arguments,
-    list_command,
-    run_command,
-    score_command,
-)
+from infinity.folders import check_folder
+
+__all__ = ["main"]
+
+_COMMANDS = {  # module, what it does
+    "run": ("runner.command", "measure a saved pipeline, from prompts to report"),
+    "sweep": ("reports.sweep_command", "run at several guidances and temperatures"),
+    "score": ("runner.command", "score the images of a run without its model"),
+    "list": ("runner.command", "show what can be measured, and what it needs"),
+    "compare": ("comparison.command", "differences of two runs, with intervals"),
+    "preference": (
+        "preference_study.command",
+        "let people choose between two runs, and score their votes",
+    ),
+    "shapeseval": ("commands", "score generated images on ShapesEval, with its baselines"),
+    "reconstruction": ("commands", "PSNR, SSIM, rFID and use of bits of a tokenizer"),
+    "report": ("reports.command", "one page about evaluated runs, to compare them too"),
+    "bench": ("commands", "time parts of training and sampling, with floors and ratios"),
+    "score-detections": ("commands", "GenEval's verdicts on recorded detections"),
+}
+_FOLDERS = ("cache", "output", "tensorboard")  # options that name one to write to
 
 EXAMPLES = """examples (of what `make demo` leaves behind):
   draw ShapesWorld's prompts with a model, score them and its tokenizer, write the report:
@@ -64,90 +74,47 @@ EXAMPLES = """examples (of what `make demo` leaves behind):
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse the command line and run a command; a user's mistake ends it with one sentence and status 1."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(
         prog="python -m evaluation",
         description="Score images and write reports. Nothing is downloaded; missing weights are named.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-
-    add_run_arguments(commands.add_parser("run", help="measure a saved pipeline, from prompts to report"))
-    sweep = commands.add_parser(
-        "sweep", help="run at several guidances and temperatures", conflict_handler="resolve"
-    )
-    add_sweep_arguments(sweep)
-    add_score_arguments(commands.add_parser("score", help="score the images of a run without its model"))
-    add_list_arguments(commands.add_parser("list", help="show what can be measured, and what it needs"))
-
-    add_compare_arguments(commands.add_parser("compare", help="differences of two runs, with intervals"))
-    add_preference_arguments(
-        commands.add_parser("preference", help="let people choose between two runs, and score their votes")
-    )
-
-    one = commands.add_parser("shapeseval", help="score generated images on ShapesEval, with its baselines")
-    one.add_argument("--world", type=Path, required=True, help="ShapesWorld data directory")
-    one.add_argument("--images", type=Path, required=True, help="folder with manifest.jsonl")
-    one.add_argument("--output", type=Path, required=True, help="where the report goes")
-    one.add_argument("--reconstructions", type=Path, help="the ground truth through the tokenizer, likewise")
-    one.add_argument("--splits", nargs="+", default=["id", "ood"], help="prompts to score (default: id ood)")
-    one.add_argument("--per-task", type=int, help="only the first so many prompts of every task and level")
-    one.add_argument("--lenient", action="store_true", help="allow extra objects, as GenEval does")
-    one.add_argument("--seed", type=int, default=0, help="of shuffled prompts and of random samples shown")
-
-    two = commands.add_parser("reconstruction", help="PSNR, SSIM, rFID and use of bits of a tokenizer")
-    two.add_argument("--images", type=Path, required=True, help="folder with manifest.jsonl of pairs")
-    two.add_argument("--output", type=Path, required=True, help="where the report goes")
-    two.add_argument("--bits", type=Path, help=".npz with one bool array (N, D, h, w) per scale")
-    two.add_argument("--inception", type=Path, help="torch-fidelity's Inception weights; else a stand-in")
-
-    add_report_arguments(
-        commands.add_parser("report", help="one page about evaluated runs, to compare them too")
-    )
-
-    three = commands.add_parser("bench", help="time parts of training and sampling, with floors and ratios")
-    three.add_argument("--output", type=Path, default=Path("runs/bench"), help="default: runs/bench")
-    three.add_argument("--parts", nargs="+", default=list(PARTS), metavar="PART", help=", ".join(PARTS))
-    three.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 4], help="default: 1 4")
-    three.add_argument(
-        "--precisions", nargs="+", default=["float32", "bfloat16"], choices=["float32", "bfloat16"]
-    )
-    three.add_argument("--rounds", type=int, default=5, help="timed rounds, of which the median counts")
-    three.add_argument("--device", default="cpu", help="default: cpu")
-    three.add_argument("--compiled", action="store_true", help="also with torch.compile")
-    three.add_argument("--no-quantizers", dest="quantizers", action="store_false", help="leave those out")
-    three.add_argument("--official", type=Path, metavar="DIR", help="clone of the official code, to compare")
-
-    four = commands.add_parser("score-detections", help="GenEval's verdicts on recorded detections")
-    four.add_argument(
-        "path", type=Path, metavar="FILE.jsonl", help="tag, include, exclude, detections a line"
-    )
-    return parser
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    options = vars(build_parser().parse_args(arguments))
-    command = options.pop("command")
-    run = {
-        "run": run_command,
-        "sweep": sweep_command,
-        "score": score_command,
-        "list": list_command,
-        "compare": compare_command,
-        "preference": preference_command,
-        "shapeseval": shapeseval_command,
-        "reconstruction": reconstruction_command,
-        "report": report_command,
-        "bench": bench_command,
-        "score-detections": lambda path: "\n".join(map(json.dumps, score_detections(path))),
-    }[command]
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (path, summary) in _COMMANDS.items():
+        # a sweep has other options of two names
+        command = commands.add_parser(name, help=summary, conflict_handler="resolve")
+        if words[:1] == [name]:
+            function, module = name.replace("-", "_"), _import(f"evaluation.{path}")
+            getattr(module, f"add_{function}_arguments")(command)
+            command.set_defaults(run=getattr(module, f"{function}_command"))
+    options = vars(parser.parse_args(words))
+    run = options.pop("run")
+    del options["command"]
     try:
-        if command in ("run", "sweep", "report"):
+        for name in _FOLDERS:
+            if options.get(name) is not None:
+                check_folder(options[name])
+        if "history" in options:
             options["history"] = _named_folders(options["history"])
         print(run(**options))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("evaluation", "infinity"):
+            raise
+        sys.exit(f"error: evaluation needs the package {error.name}: pip install 'infinity-suite[eval]'")
 
 
 def _named_folders(words: Sequence[str]) -> dict[str, Path]:

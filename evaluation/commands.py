@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import argparse
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from evaluation.bench.command import bench_command
+from evaluation.bench.parts import PARTS
 from evaluation.features import build_extractor
+from evaluation.geneval.recorded import score_detections
 from evaluation.image_folders import read_generated, read_reconstructions
 from evaluation.metrics.bits import BitCounts
 from evaluation.model_report import RunOptions, run_model
@@ -27,18 +32,66 @@ from evaluation.shapeseval import (
     select_prompts,
     shuffled_prompts,
 )
+from infinity.command_options import load_pipeline
 from infinity.json_files import read_json
+from infinity.pipeline import InfinityPipeline
 
-__all__ = ["reconstruction_command", "run_command", "shapeseval_command"]
+__all__ = ["add_bench_arguments", "add_reconstruction_arguments", "add_score_detections_arguments"]
+__all__ += ["add_shapeseval_arguments", "bench_command", "reconstruction_command", "run_command"]
+__all__ += ["score_detections_command", "shapeseval_command"]
 
 _BATCH = 64
 _NUM_PAIRS = 24
 
 
-def run_command(**options: Any) -> Path:
-    """Measure a saved pipeline, with progress bars; the options are those of :class:`RunOptions`."""
+def add_shapeseval_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--world", type=Path, required=True, help="ShapesWorld data directory")
+    parser.add_argument("--images", type=Path, required=True, help="folder with manifest.jsonl")
+    parser.add_argument("--output", type=Path, required=True, help="where the report goes")
+    parser.add_argument("--reconstructions", type=Path, help="of the ground truth, likewise")
+    parser.add_argument(
+        "--splits", nargs="+", default=["id", "ood"], help="prompts to score (default: id ood)"
+    )
+    parser.add_argument("--per-task", type=int, help="only the first so many prompts of every task and level")
+    parser.add_argument("--lenient", action="store_true", help="allow extra objects, as GenEval does")
+    parser.add_argument("--seed", type=int, default=0, help="of shuffled prompts and of random samples shown")
+
+
+def add_reconstruction_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--images", type=Path, required=True, help="folder with manifest.jsonl of pairs")
+    parser.add_argument("--output", type=Path, required=True, help="where the report goes")
+    parser.add_argument("--bits", type=Path, help=".npz with one bool array (N, D, h, w) per scale")
+    parser.add_argument("--inception", type=Path, help="torch-fidelity's Inception weights; else a stand-in")
+
+
+def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
+    precisions = ["float32", "bfloat16"]
+    parser.add_argument("--output", type=Path, default=Path("runs/bench"), help="default: runs/bench")
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 4], help="default: 1 4")
+    parser.add_argument("--precisions", nargs="+", default=precisions, choices=precisions)
+    parser.add_argument("--rounds", type=int, default=5, help="timed rounds, of which the median counts")
+    parser.add_argument("--device", default="cpu", help="default: cpu")
+    parser.add_argument("--compiled", action="store_true", help="also with torch.compile")
+    parser.add_argument("--no-quantizers", dest="quantizers", action="store_false", help="leave those out")
+    parser.add_argument("--official", type=Path, metavar="DIR", help="clone of the official code, to compare")
+
+
+def add_score_detections_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "path", type=Path, metavar="FILE.jsonl", help="tag, include, exclude, detections a line"
+    )
+
+
+def score_detections_command(path: Path) -> str:
+    """A verdict a line."""
+    return "\n".join(map(json.dumps, score_detections(path)))
+
+
+def run_command(*, load: Callable[[Any], InfinityPipeline] = load_pipeline, **options: Any) -> Path:
+    """Measure a saved pipeline, with progress bars; the other options are those of :class:`RunOptions`."""
     with progress_bars() as progress:
-        return run_model(RunOptions(**options), progress)
+        return run_model(RunOptions(**options), progress, load)
 
 
 def shapeseval_command(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from evaluation.features import build_extractor
 from evaluation.model_run import ModelRun, ModelScores
@@ -22,6 +21,7 @@ from evaluation.reports import (
     write_report,
 )
 from evaluation.results import Result
+from infinity.command_options import load_pipeline
 from infinity.configs import config_to_dict
 from infinity.images import to_uint8
 from infinity.json_files import read_json
@@ -79,10 +79,11 @@ class RunOptions:
                 raise ValueError(f"{option} must be at least 1, got {getattr(self, name)}")
 
 
-def run_model(options: RunOptions, progress: Report) -> Path:
+def run_model(
+    options: RunOptions, progress: Report, load: Callable[[Any], InfinityPipeline] = load_pipeline
+) -> Path:
     """Measure a model and return the path of ``report.html``; `progress` takes (what, done, total)."""
-    pipeline = InfinityPipeline.from_pretrained(options.model)
-    pipeline.to(options.device, torch.bfloat16 if options.bf16 else None)
+    pipeline = load(options)
     curves = load_histories(options.history)
     provenance = collect_provenance(  # what is loaded now; an export or a commit may come later
         seeds={"sampling": options.seed},

@@ -80,7 +80,7 @@ def merge_provenance(parts: Sequence[Provenance]) -> Provenance:
     """Provenance of numbers from several evaluations; facts that differ are all named, but seeds may not."""
 
     def joined(values: Iterable[str]) -> str:
-        return ", ".join(dict.fromkeys(values))
+        return ", ".join(dict.fromkeys(part for value in values for part in value.split(", ")))
 
     def merged(mappings: Sequence[Mapping[str, str]]) -> dict[str, str]:
         names = dict.fromkeys(name for mapping in mappings for name in mapping)

@@ -11,7 +11,8 @@ from typing import Any
 from evaluation.reports.command import report_command
 from evaluation.runner.command import add_run_arguments, run_command
 from evaluation.runner.ranks import Ranks
-from infinity.command_options import per_scale
+from infinity.command_options import load_pipeline, per_scale
+from infinity.pipeline import InfinityPipeline
 
 __all__ = ["add_sweep_arguments", "sweep_command"]
 
@@ -48,11 +49,19 @@ def sweep_command(
     settings = list(product(dict.fromkeys(guidance), dict.fromkeys(temperature)))
     if len(settings) < 2:
         raise ValueError("a sweep needs at least two settings, got one; use `python -m evaluation run`")
+    loaded: list[InfinityPipeline] = []
+
+    def load(words: Any) -> InfinityPipeline:
+        """The one model of all settings."""
+        if not loaded:
+            loaded.append(load_pipeline(words))
+        return loaded[0]
+
     folders = []
     for one, other in settings:
         folders.append(output / f"g{_word(one)}-t{_word(other)}")
         own = {"output": folders[-1], "guidance": one, "temperature": other, "title": ""}
-        said = run_command(**options | own)
+        said = run_command(load=load, **options | own)
     if not Ranks.from_environment().is_first:
         return said
     return report_command(runs=folders, output=output / "report", title=title or None, seed=options["seed"])

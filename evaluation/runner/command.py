@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -32,12 +32,13 @@ from infinity.command_options import (
     sampling_arguments,
 )
 from infinity.hub import model_directory
+from infinity.pipeline import InfinityPipeline
 
 __all__ = ["add_list_arguments", "add_run_arguments", "add_score_arguments", "list_command"]
 __all__ += ["run_command", "score_command"]
 
 _ONLY_WITH_TASKS = (
-    *("weights", "cache", "limit", "skip_missing", "rewriter", "rewrite_cache"),
+    *("weights", "cache", "limit", "skip_missing", "rescore", "rewriter", "rewrite_cache"),
     *("top_p", "negative_prompt"),
 )
 _ONLY_WITHOUT_TASKS = ("num_reconstructions", "splits", "inception")
@@ -97,6 +98,11 @@ def _add_scoring_options(parser: Any) -> None:
         help="leave out tasks whose weights, data or packages are missing, and say so",
     )
     parser.add_argument(
+        "--rescore",
+        action="store_true",
+        help="score again, too, what was scored before from the same images, references, weights and code",
+    )
+    parser.add_argument(
         "--cache",
         type=Path,
         help="statistics of references (default: ~/.cache/infinity/statistics)",
@@ -114,10 +120,14 @@ def list_command(*, weights: Sequence[str] = ()) -> str:
     return list_tasks(WeightFinder(_paths(weights)))
 
 
-def run_command(**options: Any) -> Path | str:
-    """Draw and score what ``--tasks`` names; without it, measure a model on ShapesWorld as the demo does."""
+def run_command(*, load: Callable[[Any], InfinityPipeline] = load_pipeline, **options: Any) -> Path | str:
+    """Draw and score what ``--tasks`` names; without it, measure a model on ShapesWorld as the demo does.
+
+    Args:
+        load: gives the model that the options name.
+    """
     if options["tasks"] is None:
-        return _run_without_tasks(options)
+        return _run_without_tasks(options, load)
     _refuse(options, _ONLY_WITHOUT_TASKS, "has no effect with --tasks")
     words = argparse.Namespace(**options)
     ranks = Ranks.from_environment()
@@ -131,7 +141,7 @@ def run_command(**options: Any) -> Path | str:
     )
     selection = select(runner, with_model=True)
     history = load_histories(words.history)
-    pipeline = load_pipeline(words)
+    pipeline = load(words)
     words.rewrite_cache = _rewrite_cache(words, ranks)
     rewriter = load_rewriter(words)
     directory = model_directory(words.model)
@@ -182,6 +192,7 @@ def _common(words: argparse.Namespace) -> dict[str, Any]:
         "batch_size": words.batch_size,
         "device": words.device,
         "skip_missing": words.skip_missing,
+        "rescore": words.rescore,
     }
 
 
@@ -195,6 +206,8 @@ def _write(output: Path, outcome: Outcome, title: str, history: Mapping[str, Any
     write_samples(output, outcome.rows)
     counts = f"{len(outcome.rows)} images, 0 failed, {outcome.num_truncated} from prompts that were cut"
     lines = [counts, *outcome.caveats]
+    if outcome.kept:
+        lines.append(f"Not scored again, as nothing has changed: {', '.join(outcome.kept)} (see --rescore)")
     for name, (first, *others) in outcome.by_task.items():
         more = f" (and {len(others)} more in the report)" if others else ""
         lines.append(f"{name}: {first.id} = {first.value:.6g}{more}")
@@ -204,7 +217,7 @@ def _write(output: Path, outcome: Outcome, title: str, history: Mapping[str, Any
     return "\n".join([*lines, str(page)])
 
 
-def _run_without_tasks(options: Mapping[str, Any]) -> Path:
+def _run_without_tasks(options: Mapping[str, Any], load: Callable[[Any], InfinityPipeline]) -> Path:
     _refuse(options, _ONLY_WITH_TASKS, "needs --tasks")
     if Ranks.from_environment().world_size > 1:
         raise ValueError("several processes can draw for --tasks alone; name some, or start one process")
@@ -212,7 +225,7 @@ def _run_without_tasks(options: Mapping[str, Any]) -> Path:
         raise ValueError("--data is needed without --tasks: name a ShapesWorld data directory")
     names = {field.name for field in fields(RunOptions)} & options.keys()
     given = {name: options[name] for name in names if options[name] is not None}
-    return run_on_shapesworld(**given | {"model": Path(options["model"])})
+    return run_on_shapesworld(load=load, **given | {"model": Path(options["model"])})
 
 
 def _refuse(options: Mapping[str, Any], names: Sequence[str], why: str) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 from evaluation.provenance import Provenance, merge_provenance
 from evaluation.results import MetricValue, Result, Table
+from evaluation.runner.inputs import basis_of
 from evaluation.runner.manifest import load_samples
 from evaluation.runner.prompt_files import read_prompts
-from evaluation.runner.scoring import RecordedScore, basis_of, image_folder, read_scores
+from evaluation.runner.scoring import RecordedScore, Scored, image_folder, read_scores
 from evaluation.tasks.api import EvalSample
 from infinity.json_files import read_json
 
@@ -32,6 +33,7 @@ class Outcome:
         samples: by prompt set.
         num_truncated: images whose prompt was longer than the text encoder takes.
         failed: what is wrong with tasks that could not be scored, by name.
+        kept: tasks whose earlier scores still hold.
     """
 
     result: Result
@@ -41,6 +43,7 @@ class Outcome:
     samples: Mapping[str, Sequence[EvalSample]]
     num_truncated: int
     failed: Mapping[str, str]
+    kept: tuple[str, ...]
 
 
 def read_record(output: Path) -> dict[str, Any]:
@@ -53,7 +56,7 @@ def read_record(output: Path) -> dict[str, Any]:
     return record
 
 
-def collect_outcome(output: Path, failed: Mapping[str, str]) -> Outcome:
+def collect_outcome(output: Path, scored: Scored) -> Outcome:
     """Put together the scores that are of the run's images; those of other images are left out and named."""
     record = read_record(output)
     everything = read_scores(output)
@@ -64,7 +67,7 @@ def collect_outcome(output: Path, failed: Mapping[str, str]) -> Outcome:
         current = one.basis == basis_of(samples.get(one.prompt_set or "", ()), record)
         (scores if current else stale).append(one)
     caveats = [f"Task {name} was left out: {reason}." for name, reason in record["skipped"].items()]
-    caveats += [f"Task {name} failed: {reason}." for name, reason in failed.items()]
+    caveats += [f"Task {name} failed: {reason}." for name, reason in scored.failed.items()]
     caveats += [f"Task {one.task} was left out: it was scored on other images." for one in stale]
     caveats += _counts(record)
     caveats += dict.fromkeys(caveat for one in scores for caveat in one.score.caveats)
@@ -85,7 +88,8 @@ def collect_outcome(output: Path, failed: Mapping[str, str]) -> Outcome:
         by_task={one.task: one.score.metrics for one in scores},
         samples=samples,
         num_truncated=sum(drawn["num_truncated"] for drawn in record["prompt_sets"].values()),
-        failed=failed,
+        failed=scored.failed,
+        kept=scored.kept,
     )
 
 
@@ -109,8 +113,8 @@ def _counts(record: Mapping[str, Any]) -> list[str]:
 
 
 def _metrics(scores: Sequence[RecordedScore]) -> tuple[MetricValue, ...]:
-    """All metrics; two tasks may share one if they agree."""
-    return tuple(dict.fromkeys(metric for one in scores for metric in one.score.metrics))
+    """All metrics; of one that two tasks measured, which may differ by roundings, the later task's."""
+    return tuple({metric.id: metric for one in scores for metric in one.score.metrics}.values())
 
 
 def _tables(

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.progress import Report, silent
-from evaluation.provenance import collect_provenance
-from evaluation.runner.generation import Drawing
+from evaluation.provenance import Provenance, collect_provenance, merge_provenance
+from evaluation.runner.generation import Drawing, DrawnSet
+from evaluation.runner.inputs import data_fingerprint
 from evaluation.runner.outcome import RECORD, Outcome, collect_outcome, read_record
 from evaluation.runner.prompt_files import wanted_prompts, write_prompts
 from evaluation.runner.ranks import Ranks, one_process
-from evaluation.runner.scoring import data_fingerprint, image_folder, score_tasks
+from evaluation.runner.scoring import image_folder, score_tasks
 from evaluation.runner.selection import Selection, select_tasks
 from evaluation.tasks.api import EvalContext
 from evaluation.weights import WeightFinder
 from infinity.atomic import write_atomically
 from infinity.configs import config_to_dict
+from infinity.devices import check_device
 from infinity.pipeline import InfinityPipeline
 from infinity.rewriting import CachedRewriter
 
@@ -43,6 +45,7 @@ class RunnerOptions:
         output: folder of images, scores and result.
         sampling: settings of the pipeline's calls, but for the aspect ratio; None for the model's own.
         skip_missing: leave out tasks whose weights, data or packages are missing.
+        rescore: score tasks, too, whose earlier score follows from the very same.
     """
 
     tasks: Sequence[str]
@@ -57,6 +60,7 @@ class RunnerOptions:
     batch_size: int = 32
     device: str = "cpu"
     skip_missing: bool = False
+    rescore: bool = False
 
     def __post_init__(self) -> None:
         for name in ("limit", "images_per_prompt", "batch_size"):
@@ -64,6 +68,7 @@ class RunnerOptions:
                 raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
         if self.data is not None and not self.data.is_dir():
             raise ValueError(f"--data {self.data}: there is no such folder; make it with `make data`")
+        check_device(self.device)
 
     def context(self, pipeline: InfinityPipeline | None = None) -> EvalContext:
         """What tasks are given."""
@@ -108,7 +113,10 @@ def evaluate(
         checkpoints: files of the model, whose hashes are recorded.
     """
     record = _record(pipeline, selection, options, origin, config, checkpoints, rewriter)
-    record["prompt_sets"] = _drawn_before(options.output, record)
+    if before := _drawn_before(options.output, record):
+        record["prompt_sets"] = before["prompt_sets"]
+        parts = [Provenance(**one["provenance"]) for one in (before, record)]
+        record["provenance"] = asdict(merge_provenance(parts))
     context = options.context(pipeline)
     drawing = Drawing(
         pipeline=pipeline,
@@ -121,19 +129,30 @@ def evaluate(
     )
     if ranks.is_first:
         _write_record(options.output, record)
+    drawn: dict[str, DrawnSet] = {}
     for name in selection.prompt_sets:
         prompts, folder = wanted_prompts(name, context), image_folder(options.output, name)
-        drawn = drawing(prompts, folder, progress)
+        drawn[name] = drawing(prompts, folder, progress)
         if ranks.is_first:
             write_prompts(folder, prompts)
-            if drawn.num_drawn or name not in record["prompt_sets"]:  # else its times are those of before
-                record["prompt_sets"][name] = asdict(drawn)
     if not ranks.is_first:
         return None
+    for name, one in drawn.items():
+        record["prompt_sets"][name] = _counts(one, record["prompt_sets"].get(name))
+    if before and not any(one.num_drawn for one in drawn.values()):
+        record["provenance"] = before["provenance"]  # of the images that are there
     _write_record(options.output, record)
     with one_process():
-        failed = score_tasks(selection.tasks, options.output, context, record, check=False, progress=progress)
-    return collect_outcome(options.output, failed)
+        scored = score_tasks(
+            selection.tasks,
+            options.output,
+            context,
+            record,
+            check=False,
+            rescore=options.rescore,
+            progress=progress,
+        )
+    return collect_outcome(options.output, scored)
 
 
 def score(options: RunnerOptions, progress: Report = silent) -> Outcome:
@@ -153,12 +172,20 @@ def score(options: RunnerOptions, progress: Report = silent) -> Outcome:
         batch_size=options.batch_size,
         seed=record["seed"],
     )
-    failed = score_tasks(selection.tasks, options.output, context, record, check=True, progress=progress)
-    scored = {one.name for one in selection.tasks}
-    skipped = {name: reason for name, reason in record["skipped"].items() if name not in scored}
+    scored = score_tasks(
+        selection.tasks,
+        options.output,
+        context,
+        record,
+        check=True,
+        rescore=options.rescore,
+        progress=progress,
+    )
+    done = {one.name for one in selection.tasks}
+    skipped = {name: reason for name, reason in record["skipped"].items() if name not in done}
     record["skipped"] = {**skipped, **selection.skipped}
     _write_record(options.output, record)
-    return collect_outcome(options.output, failed)
+    return collect_outcome(options.output, scored)
 
 
 def _record(
@@ -203,7 +230,7 @@ def _record(
 
 
 def _drawn_before(output: Path, record: Mapping[str, Any]) -> dict[str, Any]:
-    """The prompt sets that a folder holds, which must have been drawn alike."""
+    """The record of images that are there, which must have been drawn alike; empty if there are none."""
     if not (output / RECORD).is_file():
         return {}
     before = read_record(output)
@@ -213,7 +240,13 @@ def _drawn_before(output: Path, record: Mapping[str, Any]) -> dict[str, Any]:
             f"{output} holds images of another model or other settings ({', '.join(other)}); choose another "
             "--output"
         )
-    return before["prompt_sets"]
+    return before
+
+
+def _counts(drawn: DrawnSet, before: Mapping[str, Any] | None) -> dict[str, Any]:
+    """For the record; times are those of `before` where all images were there."""
+    times = {} if drawn.num_drawn or before is None else {k: before[k] for k in ("num_drawn", "seconds")}
+    return {**asdict(drawn), **times}
 
 
 def _write_record(output: Path, record: Mapping[str, Any]) -> None:

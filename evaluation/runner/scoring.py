@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from evaluation.progress import Report, silent
 from evaluation.provenance import Provenance, collect_provenance
 from evaluation.results import MetricValue, Table
+from evaluation.runner.inputs import basis_of, data_fingerprint, inputs_of
 from evaluation.runner.manifest import load_samples
 from evaluation.runner.prompt_files import read_prompts
 from evaluation.runner.selection import SelectedTask
@@ -22,7 +23,9 @@ from evaluation.tasks.registry import TASKS
 from infinity.atomic import write_atomically
 from infinity.json_files import expecting, read_json
 
-__all__ = ["RecordedScore", "basis_of", "data_fingerprint", "image_folder", "read_scores", "score_tasks"]
+__all__ = ["RecordedScore", "Scored", "image_folder", "read_scores", "score_tasks"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,7 @@ class RecordedScore:
 
     Args:
         basis: hash of the images and prompts, or of the model's record where no image is drawn.
+        inputs: hash of all that it follows from.
     """
 
     task: str
@@ -39,6 +43,14 @@ class RecordedScore:
     seconds: float
     score: TaskScore
     provenance: Provenance
+    inputs: str = ""
+
+
+class Scored(NamedTuple):
+    """What became of tasks: reasons of those that failed, and names of those whose scores were up to date."""
+
+    failed: dict[str, str]
+    kept: tuple[str, ...]
 
 
 def image_folder(output: Path, prompt_set: str) -> Path:
@@ -53,16 +65,20 @@ def score_tasks(
     record: Mapping[str, Any],
     *,
     check: bool,
+    rescore: bool = False,
     progress: Report = silent,
-) -> dict[str, str]:
-    """Score every task and write ``scores/<task>.json``; return what is wrong with those that failed.
+) -> Scored:
+    """Score every task and write ``scores/<task>.json``.
 
     Args:
         record: of the drawing, as in ``drawing.json``.
         check: whether image files hold what was drawn.
+        rescore: tasks too of which there is a score that follows from the very same.
     """
     failed: dict[str, str] = {}
+    kept: list[str] = []
     samples: dict[str | None, list[EvalSample]] = {None: []}
+    data = data_fingerprint(context.data)
     for done, one in enumerate(tasks):
         progress("score", done, len(tasks))
         prompt_set = one.task.prompt_set
@@ -70,41 +86,52 @@ def score_tasks(
             folder = image_folder(output, prompt_set)
             samples[prompt_set] = load_samples(folder, read_prompts(folder), check=check)
         path = output / "scores" / f"{one.name}.json"  # an earlier one stays until there is a new one
-        start = time.monotonic()
         try:
-            score = one.task.score(samples[prompt_set], context)
-            _check(score, samples[prompt_set])
+            files = {weight.name: context.weights.require(weight) for weight in one.entry.weights}
+            provenance = collect_provenance(checkpoints=files, data=data)
+            inputs = inputs_of(one, samples[prompt_set], context, record, provenance)
+            if not rescore and _is_current(path, inputs):
+                kept.append(one.name)
+            else:
+                recorded = _score(one, samples[prompt_set], context, record, provenance, inputs)
+                write_atomically(path, json.dumps(asdict(recorded), allow_nan=False) + "\n")
+        # the other tasks' scores are worth having, whatever is wrong with one
         except (ImportError, OSError, RuntimeError, ValueError) as error:
-            # the other tasks' scores are worth having, where one is out of memory too
             failed[one.name] = str(error)
-            continue
-        files = {weight.name: context.weights.require(weight) for weight in one.entry.weights}
-        recorded = RecordedScore(
-            task=one.name,
-            prompt_set=prompt_set,
-            basis=basis_of(samples[prompt_set], record),
-            seconds=time.monotonic() - start,
-            score=score,
-            provenance=collect_provenance(checkpoints=files, data=data_fingerprint(context.data)),
-        )
-        write_atomically(path, json.dumps(asdict(recorded), allow_nan=False) + "\n")
+        except Exception as error:
+            logger.exception("task %s failed", one.name)
+            failed[one.name] = f"{type(error).__name__}: {error}"
     progress("score", len(tasks), len(tasks))
-    return failed
+    return Scored(failed, tuple(kept))
 
 
-def data_fingerprint(data: Path | None) -> dict[str, str]:
-    """What a data set says it is, by its name."""
-    if data is None:
-        return {}
-    path = data / "dataset.json"
-    return {data.name: str(read_json(path).get("fingerprint", "")) if path.is_file() else "unknown"}
+def _score(
+    one: SelectedTask,
+    samples: Sequence[EvalSample],
+    context: EvalContext,
+    record: Mapping[str, Any],
+    provenance: Provenance,
+    inputs: str,
+) -> RecordedScore:
+    start = time.monotonic()
+    score = one.task.score(samples, context)
+    _check(score, samples)
+    return RecordedScore(
+        task=one.name,
+        prompt_set=one.task.prompt_set,
+        basis=basis_of(samples, record),
+        seconds=time.monotonic() - start,
+        score=score,
+        provenance=provenance,
+        inputs=inputs,
+    )
 
 
-def basis_of(samples: Sequence[EvalSample], record: Mapping[str, Any]) -> str:
-    """Hash of what a task sees."""
-    images = [(one.prompt.id, one.prompt.text, one.index, one.sha256) for one in samples]
-    seen = images or [record["origin"], record["limit"], record["seed"], record["data"]]
-    return sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
+def _is_current(path: Path, inputs: str) -> bool:
+    try:
+        return _read_score(path).inputs == inputs
+    except (OSError, ValueError):  # there is none, or it is damaged
+        return False
 
 
 def read_scores(output: Path) -> list[RecordedScore]:

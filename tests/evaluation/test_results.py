@@ -63,7 +63,7 @@ def test_a_folder_without_result_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"[]", b'{"schema_version": 1}', b"\xff", b'{"schema'])
 def test_other_files_in_place_of_a_result_are_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "result.json").write_bytes(content)
-    with pytest.raises(ValueError, match=rf"{re.escape(str(tmp_path))}/result\.json is no "):
+    with pytest.raises(ValueError, match=rf"{re.escape(str(tmp_path))}/result\.json is not? "):
         Result.load(tmp_path)
 
 
@@ -120,6 +120,7 @@ def test_merged_provenance_names_what_differs() -> None:
     assert merged.versions == {"torch": "2, 3"}
     assert merged.hardware == {"cpu": "one"}
     assert merged.date == "2026-02-01"
+    assert merge_provenance([merged, PROVENANCE, other]) == merged
 
 
 @pytest.mark.parametrize(

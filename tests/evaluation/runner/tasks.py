@@ -13,8 +13,8 @@ from evaluation.tasks.api import EvalContext, EvalPrompt, EvalSample, TaskScore
 from evaluation.tasks.entry import TaskEntry
 from evaluation.weights import WeightFile
 
-__all__ = ["ENTRIES", "PROMPT_SETS", "SCALE", "Brightness", "ModelSize", "Nothing", "OutOfMemory"]
-__all__ += ["Processes", "shapes"]
+__all__ = ["ENTRIES", "PROMPT_SETS", "SCALE", "Brightness", "Defective", "ModelSize", "Nothing"]
+__all__ += ["OutOfMemory", "Processes", "shapes"]
 
 SCALE = WeightFile(name="scale", file="scale.txt", source="the tests")
 
@@ -35,19 +35,24 @@ def shapes(context: EvalContext) -> list[EvalPrompt]:
 
 
 class Brightness:
-    """Mean pixel, times a number in a weight file if there is to be one."""
+    """Mean pixel, times a number in a weight file if there is to be one, and with an error of rounding."""
 
     prompt_set = "shapes"
 
-    def __init__(self, *, scaled: bool = False) -> None:
+    def __init__(self, *, scaled: bool = False, rounding: float = 0.0) -> None:
         self.scaled = scaled
+        self.rounding = rounding
 
     def score(self, samples: Sequence[EvalSample], context: EvalContext) -> TaskScore:
         scale = float(context.weights.require(SCALE).read_text()) if self.scaled else 1.0
         values = [scale * float(sample.image().mean()) for sample in samples]
         name = "scaled_brightness" if self.scaled else "brightness"
         metric = MetricValue(
-            id=name, value=sum(values) / len(values), direction="higher", n=len(samples), ci95=(0.0, 255.0)
+            id=name,
+            value=sum(values) / len(values) + self.rounding,
+            direction="higher",
+            n=len(samples),
+            ci95=(0.0, 255.0),
         )
         rows = tuple(
             {
@@ -93,6 +98,15 @@ class OutOfMemory:
         raise torch.OutOfMemoryError("out of memory")
 
 
+class Defective:
+    """Fails as a program with a mistake does."""
+
+    prompt_set = "shapes"
+
+    def score(self, samples: Sequence[EvalSample], context: EvalContext) -> TaskScore:
+        raise KeyError("a mistake")
+
+
 class Nothing:
     """Finds no number."""
 
@@ -105,6 +119,12 @@ class Nothing:
 _HERE = "tests.evaluation.runner.tasks"
 ENTRIES = {
     "brightness": TaskEntry(summary="mean pixel", target=f"{_HERE}:Brightness", metrics=("brightness",)),
+    "rounded": TaskEntry(
+        summary="mean pixel, by another route",
+        target=f"{_HERE}:Brightness",
+        metrics=("brightness",),
+        options={"rounding": 1e-6},
+    ),
     "scaled": TaskEntry(
         summary="mean pixel, scaled",
         target=f"{_HERE}:Brightness",
@@ -115,6 +135,7 @@ ENTRIES = {
     ),
     "nothing": TaskEntry(summary="nothing", target=f"{_HERE}:Nothing", metrics=("nothing",)),
     "large": TaskEntry(summary="too large", target=f"{_HERE}:OutOfMemory", metrics=("large",)),
+    "defective": TaskEntry(summary="wrong", target=f"{_HERE}:Defective", metrics=("defective",)),
     "processes": TaskEntry(summary="processes", target=f"{_HERE}:Processes", metrics=("variables",)),
     "size": TaskEntry(
         summary="parameters",

@@ -144,16 +144,44 @@ def test_prompts_that_the_text_encoder_cuts_are_counted(model, tmp_path, monkeyp
     printed = capsys.readouterr().out
     assert "4 images, 0 failed, 4 from prompts that were cut" in printed
     assert "4 of 4 images of shapes were drawn from prompts that are longer" in printed
+    run(model, tmp_path / "out", "--rewriter", "long:longer", "--limit", "1")
+    assert "2 images, 0 failed, 2 from prompts that were cut" in capsys.readouterr().out
+
+
+def test_provenance_is_that_of_the_code_that_drew_the_images(model, tmp_path) -> None:
+    run(model, tmp_path, "--limit", "1")
+    now = Result.load(tmp_path).provenance.git_sha
+    path = tmp_path / "drawing.json"
+
+    def drawn_by() -> str:
+        return json.loads(path.read_text())["provenance"]["git_sha"]
+
+    record = json.loads(path.read_text())
+    record["provenance"]["git_sha"] = "earlier"
+    path.write_text(json.dumps(record))
+    run(model, tmp_path, "--limit", "1")
+    assert drawn_by() == "earlier"
+    run(model, tmp_path, "--limit", "2")
+    assert drawn_by() == f"earlier, {now}"
+    assert Result.load(tmp_path).provenance.git_sha == f"earlier, {now}"
 
 
 def test_a_task_that_fails_does_not_cost_the_others_but_fails_the_run(model, tmp_path) -> None:
-    with pytest.raises(
-        SystemExit, match=r"2 tasks failed \(nothing: it gave no finite value for nothing; .*large: out of"
-    ):
-        main(["run", "--model", str(model), "--tasks", "nothing,large,brightness", "--output", str(tmp_path)])
+    reasons = r"nothing: it gave no finite value for nothing; .*large: out of .*defective: KeyError: 'a mis"
+    tasks = "nothing,large,defective,brightness"
+    with pytest.raises(SystemExit, match=rf"3 tasks failed \({reasons}"):
+        main(["run", "--model", str(model), "--tasks", tasks, "--output", str(tmp_path)])
     result = Result.load(tmp_path)
     assert [metric.id for metric in result.metrics] == ["brightness"]
     assert any("Task nothing failed" in caveat for caveat in result.config["caveats"])
+
+
+def test_tasks_may_measure_one_metric_with_different_roundings(model, tmp_path) -> None:
+    run(model, tmp_path, "--limit", "1")
+    value = Result.load(tmp_path)["brightness"].value
+    main(["score", str(tmp_path), "--tasks", "rounded"])
+    (metric,) = Result.load(tmp_path).metrics
+    assert metric.value == pytest.approx(value + 1e-6, abs=1e-9)
 
 
 def test_weights_of_a_name_that_no_task_knows_are_refused(model, tmp_path) -> None:
@@ -171,7 +199,7 @@ def test_a_score_is_kept_where_scoring_again_fails(model, tmp_path, monkeypatch)
 
     monkeypatch.setattr("tests.evaluation.runner.tasks.Brightness.score", fail)
     with pytest.raises(SystemExit, match="no luck"):
-        run(model, tmp_path)
+        run(model, tmp_path, "--rescore")
     assert Result.load(tmp_path)["brightness"] == kept
 
 
@@ -216,7 +244,9 @@ def test_the_list_names_metrics_weights_and_stand_ins(weights, tmp_path, capsys)
         (["--tasks", "brightness", "--weights", "a"], "--weights takes NAME=PATH, got 'a'"),
         (["--tasks", "brightness", "--splits", "id"], "--splits has no effect with --tasks"),
         (["--tasks", "brightness", "--data", "nowhere"], "--data nowhere: there is no such folder"),
+        (["--tasks", "brightness", "--device", "gpu"], "the device 'gpu' cannot be used here"),
         (["--limit", "3", "--data", "d"], "--limit needs --tasks"),
+        (["--rescore", "--data", "d"], "--rescore needs --tasks"),
         ([], "--data is needed without --tasks"),
     ],
 )

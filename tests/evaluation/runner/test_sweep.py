@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from evaluation.__main__ import main
-from evaluation.results import Result
+from evaluation.results import Result, read_samples
+from infinity.pipeline import InfinityPipeline
 
 
 def sweep(model: Path, output: Path, *words: str) -> None:
@@ -28,6 +30,36 @@ def test_a_sweep_runs_every_setting_and_reports_all_of_them(model, tmp_path, cap
     text = page.read_text()
     assert "Guidance and temperature" in text
     assert "g3-t0.5" in text
+
+
+@pytest.mark.parametrize("with_tasks", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_sweep_loads_its_model_once_and_draws_what_single_runs_draw(
+    model, world_dir, tmp_path, monkeypatch, with_tasks: bool
+) -> None:
+    loaded = []
+
+    def load(*arguments: Any) -> InfinityPipeline:
+        loaded.append(arguments)
+        return from_pretrained(*arguments)
+
+    from_pretrained = InfinityPipeline.from_pretrained
+    monkeypatch.setattr(InfinityPipeline, "from_pretrained", load)
+    settings = ["--guidance", "1", "3", "--temperature", "0.5"]
+    if with_tasks:
+        sweep(model, tmp_path, *settings)
+        alone = ["--tasks", "brightness", "--limit", "1", "--images-per-prompt", "1"]
+    else:
+        alone = ["--data", str(world_dir), "--images-per-prompt", "1", "--num-reconstructions", "1"]
+        main(["sweep", "--model", str(model), *alone, "--output", str(tmp_path), *settings])
+    assert len(loaded) == 1
+    alone += ["--guidance", "3", "--temperature", "0.5", "--output", str(tmp_path / "alone")]
+    main(["run", "--model", str(model), *alone])
+    first, second = (
+        [(row["prompt_id"], row["sha256"]) for row in read_samples(tmp_path / name)]
+        for name in ("g3-t0.5", "alone")
+    )
+    assert first
+    assert first == second
 
 
 def test_one_setting_is_no_sweep(model, tmp_path) -> None:

@@ -1,0 +1,83 @@
+"""What a task's score follows from, so that it need not be made again while all of that is the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evaluation.provenance import Provenance, sha256_of
+from evaluation.runner.selection import SelectedTask
+from evaluation.shard_images import IMAGE_SUFFIXES
+from evaluation.tasks.api import EvalContext, EvalSample
+from infinity.json_files import read_json
+
+__all__ = ["basis_of", "data_fingerprint", "inputs_of"]
+
+_SOURCES = Path(__file__).resolve().parents[2]
+_MODEL = ("dtype", "resolution", "sampling", "text", "text_encoder", "tokenizer")  # of a drawing's config
+
+
+def basis_of(samples: Sequence[EvalSample], record: Mapping[str, Any]) -> str:
+    """Hash of the images that a task sees, or of the model where no image is drawn."""
+    images = [(one.prompt.id, one.prompt.text, one.index, one.sha256) for one in samples]
+    return _hash(images or [record["origin"], record["limit"], record["seed"], record["data"]])
+
+
+def inputs_of(
+    one: SelectedTask,
+    samples: Sequence[EvalSample],
+    context: EvalContext,
+    record: Mapping[str, Any],
+    provenance: Provenance,
+) -> str:
+    """Hash of everything that a score follows from: images, references, weights, settings, code.
+
+    Args:
+        provenance: of the score, with the hashes of the task's weights.
+    """
+    published = {name: path for name, path in context.weights.given.items() if name.endswith("-statistics")}
+    inputs = {
+        "task": [one.entry.target, dict(one.entry.options)],
+        "basis": basis_of(samples, record),
+        "metadata": [sample.prompt.metadata for sample in samples],
+        "context": [context.limit, context.seed],
+        "weights": dict(provenance.checkpoints),
+        "statistics": {name: sha256_of(path) for name, path in published.items()},
+        "data": dict(provenance.data) if "data" in one.entry.needs else {},
+        "code": [_source_sha256(), dict(provenance.versions)],
+    }
+    if one.task.prompt_set is None:  # of the model itself, timings among them
+        inputs["model"] = {name: record["config"].get(name) for name in _MODEL}
+        inputs["machine"] = [dict(provenance.hardware), context.device, torch.get_num_threads()]
+    return _hash(inputs)
+
+
+def data_fingerprint(data: Path | None) -> dict[str, str]:
+    """What a data set says it is, by its name; the hash of its files' names and sizes if it says nothing."""
+    if data is None:
+        return {}
+    path = data / "dataset.json"
+    return {data.name: str(read_json(path).get("fingerprint", "")) if path.is_file() else _of_files(data)}
+
+
+def _of_files(data: Path) -> str:
+    kinds = (".tar", *IMAGE_SUFFIXES)
+    files = [path for path in data.rglob("*") if path.suffix.lower() in kinds]
+    return _hash(sorted((path.relative_to(data).as_posix(), path.stat().st_size) for path in files))
+
+
+@cache
+def _source_sha256() -> str:
+    """Hash of the code that scores and draws, wherever it is installed: any change may change a score."""
+    files = [path for package in ("evaluation", "infinity") for path in (_SOURCES / package).rglob("*.py")]
+    return _hash([(path.relative_to(_SOURCES).as_posix(), sha256_of(path)) for path in sorted(files)])
+
+
+def _hash(values: Any) -> str:
+    return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
