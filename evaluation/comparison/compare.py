@@ -64,13 +64,20 @@ class MetricDifference:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two runs, metric by metric."""
+    """Two runs, metric by metric.
+
+    Args:
+        left_out: metrics of one run alone, and of which.
+        prompts: sha256 of every prompt set that both have.
+        settings: those that differ.
+    """
 
     first: str
     second: str
     metrics: tuple[MetricDifference, ...]
-    prompts: dict[str, str]  # sha256 of every prompt set that both have
-    settings: dict[str, tuple[Any, Any]]  # that differ
+    left_out: tuple[str, ...]
+    prompts: dict[str, str]
+    settings: dict[str, tuple[Any, Any]]
     num_resamples: int
     seed: int
 
@@ -93,14 +100,15 @@ def compare_runs(
     """Compare two directories with results; refused where they did not measure the same thing.
 
     Args:
-        only: metric ids, or their beginnings; otherwise both runs must have the same metrics.
+        only: metric ids, or their beginnings, of which those are compared that both runs have; otherwise
+            both must have the same metrics.
     """
     if num_resamples < 100:
         raise ValueError(f"intervals need at least 100 resamples, got {num_resamples}")
     a, b = EvaluatedRun.load(first), EvaluatedRun.load(second)
     if a.name == b.name:
         a, b = replace(a, name=str(first)), replace(b, name=str(second))
-    pairs = common_metrics(a, b, only)
+    pairs, left_out = common_metrics(a, b, only)
     refuse_other_inputs(a, b, partly=bool(only))
     columns = columns_of(a), columns_of(b)
     found = []
@@ -118,6 +126,7 @@ def compare_runs(
         first=a.name,
         second=b.name,
         metrics=tuple(one if one.p is None else replace(one, p_holm=next(corrected)) for one in found),
+        left_out=tuple(left_out),
         prompts={name: a.prompts_sha256(name) for name in a.prompts if name in b.prompts},
         settings=differing_settings(a, b),
         num_resamples=num_resamples,
@@ -143,7 +152,7 @@ def _by_prompts(first: MetricValue, second: MetricValue, paired: Difference) -> 
         test="paired prompts",
         ci95=(paired.estimate.low, paired.estimate.high),
         p=paired.p,
-        detectable=minimum_detectable_difference(paired.standard_error),
+        detectable=minimum_detectable_difference(paired.standard_error, paired.degrees),
         num_prompts=paired.num_prompts,
     )
 

@@ -34,6 +34,8 @@ def render_comparison(comparison: Comparison) -> str:
             f"Not tested, for want of rows and intervals: {', '.join(untested)}. Draw and score with three "
             "or more seeds to see how much these vary.",
         ]
+    if comparison.left_out:
+        lines += ["", f"Not compared, as one run alone has it: {', '.join(comparison.left_out)}."]
     if comparison.settings:
         lines += ["", "## What else differs", ""]
         rows = [(name, _short(a), _short(b)) for name, (a, b) in comparison.settings.items()]

@@ -53,8 +53,10 @@ def prompt_text(row: Mapping[str, Any]) -> str:
 
 def common_metrics(
     first: EvaluatedRun, second: EvaluatedRun, only: Sequence[str] = ()
-) -> list[tuple[MetricValue, MetricValue]]:
-    """Pairs of one metric in both runs, or an error that names the ids that only one has.
+) -> tuple[list[tuple[MetricValue, MetricValue]], list[str]]:
+    """Pairs of one metric in both runs, and where each id is that one run alone has.
+
+    Such ids are an error, but where one of `only` names others that both runs have.
 
     Args:
         only: ids, or their beginnings up to ``[`` or ``/``; all metrics if there is none.
@@ -68,17 +70,17 @@ def common_metrics(
         if not any(_names(name, metric_id) for metric_id in [*a, *b]):
             known = ", ".join(dict.fromkeys(one.id for one in first.result.metrics))
             raise ValueError(f"neither run has a metric {name!r} (--only); {first.name} has {known}")
-    if lone := [*(one for one in a if one not in b), *(one for one in b if one not in a)]:
-        sides = ", ".join(
-            f"{metric_id} (in {first.name if metric_id in a else second.name} alone)"
-            for metric_id in lone[:_NUM_NAMED]
-        )
+    shared = [metric_id for metric_id in a if metric_id in b]
+    lone = [f"{metric_id} (in {first.name} alone)" for metric_id in a if metric_id not in b]
+    lone += [f"{metric_id} (in {second.name} alone)" for metric_id in b if metric_id not in a]
+    is_chosen = only and all(any(_names(name, metric_id) for metric_id in shared) for name in only)
+    if lone and not is_chosen:
         raise ValueError(
-            f"{len(lone)} metric ids are in one run alone and do not compare: {sides}"
-            f"{', ..' if len(lone) > _NUM_NAMED else ''}; measure both runs alike, or name metrics that both "
-            "have with --only"
+            f"{len(lone)} metric ids are in one run alone and do not compare: "
+            f"{', '.join(lone[:_NUM_NAMED])}{', ..' if len(lone) > _NUM_NAMED else ''}; measure both runs "
+            "alike, or name metrics that both have with --only"
         )
-    return [(one, b[metric_id]) for metric_id, one in a.items()]
+    return [(a[metric_id], b[metric_id]) for metric_id in shared], lone
 
 
 def refuse_other_inputs(first: EvaluatedRun, second: EvaluatedRun, *, partly: bool) -> None:
@@ -104,7 +106,7 @@ def refuse_other_inputs(first: EvaluatedRun, second: EvaluatedRun, *, partly: bo
 
 
 def differing_settings(first: EvaluatedRun, second: EvaluatedRun) -> dict[str, tuple[Any, Any]]:
-    """What else tells the runs apart: settings by dotted name, checkpoints, code."""
+    """What else tells runs apart: settings by dotted name, code, seeds, checkpoints, versions, machine."""
     a, b = ({**_flat(run.result.config), **_origin(run)} for run in (first, second))
     return {
         name: (a.get(name), b.get(name))
@@ -120,7 +122,7 @@ def _names(name: str, metric_id: str) -> bool:
 def _refuse_other_prompts(first: EvaluatedRun, second: EvaluatedRun, partly: bool) -> None:
     for prompt_set in dict.fromkeys([*first.prompts, *second.prompts]):
         lacking = [run for run in (first, second) if prompt_set not in run.prompts]
-        if lacking and not partly and first.rows and second.rows:
+        if lacking and not partly:
             raise ValueError(
                 f"{lacking[0].name} has no images of the prompt set {prompt_set}, which the other run has; "
                 "measure both runs alike, or name metrics that both have with --only"
@@ -142,9 +144,14 @@ def _hashes(data: Mapping[str, str]) -> str:
 
 def _origin(run: EvaluatedRun) -> dict[str, Any]:
     provenance = run.result.provenance
-    hardware = {f"hardware.{name}": value for name, value in provenance.hardware.items()}
-    hashes = {f"sha256 of {name}": digest[:12] for name, digest in provenance.checkpoints.items()}
-    return {"code": provenance.short_sha, **hashes, **hardware}
+    changes = {True: " with changes", False: "", None: ""}[provenance.git_dirty]
+    return {
+        "code": provenance.short_sha + changes,
+        **{f"seed of {name}": seed for name, seed in provenance.seeds.items()},
+        **{f"sha256 of {name}": digest[:12] for name, digest in provenance.checkpoints.items()},
+        **{f"version of {name}": version for name, version in provenance.versions.items()},
+        **{f"hardware.{name}": value for name, value in provenance.hardware.items()},
+    }
 
 
 def _flat(config: Any, prefix: str = "") -> dict[str, Any]:

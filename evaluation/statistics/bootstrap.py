@@ -48,11 +48,13 @@ class Difference(NamedTuple):
     Args:
         standard_error: standard deviation over resamples, corrected as the interval is.
         p: two-sided; below 0.05 where the interval leaves zero out.
+        degrees: of freedom of the standard error.
     """
 
     estimate: Estimate
     standard_error: float
     p: float
+    degrees: int
     num_prompts: int
 
 
@@ -101,6 +103,7 @@ def paired_difference(
         estimate=interval_of(value, differences, num),
         standard_error=error,
         p=_two_sided(differences, value, error, num),
+        degrees=num - 1,
         num_prompts=len(first.sums_P),
     )
 

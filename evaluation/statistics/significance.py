@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from scipy import stats
@@ -19,9 +20,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def minimum_detectable_difference(standard_error: float, *, level: float = 0.05, power: float = 0.8) -> float:
-    """The true difference that a two-sided test at `level` finds with probability `power`."""
-    return float(stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power)) * standard_error
+def minimum_detectable_difference(
+    standard_error: float, degrees: float = math.inf, *, level: float = 0.05, power: float = 0.8
+) -> float:
+    """The true difference that a two-sided test at `level` finds with probability `power`.
+
+    Args:
+        degrees: of freedom of Student's t, by which the error is estimated.
+    """
+    return float(stats.t.ppf(1 - level / 2, degrees) + stats.t.ppf(power, degrees)) * standard_error
 
 
 def sign_test(num_for: int, num_against: int) -> float:

@@ -145,6 +145,47 @@ def test_only_picks_metrics_that_both_runs_have(write_run: WriteRun, capsys) -> 
         main(["compare", str(first), str(second), "--only", "thing"])
 
 
+def test_what_one_run_alone_has_of_the_metrics_asked_for_is_left_out_and_named(
+    write_run: WriteRun, capsys
+) -> None:
+    """As with ShapesEval's harder prompts, whose ids begin as those of the others do."""
+    first, second = write_run("a"), write_run("b", seed=1)
+    fields = Result.load(first).to_dict()
+    harder = {**fields["metrics"][0], "id": "things[4 images]/harder"}
+    Result.from_dict({**fields, "metrics": [*fields["metrics"], harder]}).save(first)
+    main(["compare", str(first), str(second), "--only", "things", "--output", str(first / "versus")])
+    lone = "things[4 images]/harder (in a alone)"
+    assert f"Not compared, as one run alone has it: {lone}." in capsys.readouterr().out
+    written = json.loads((first / "versus" / "comparison.json").read_text())
+    assert written["left_out"] == [lone]
+    assert len(written["metrics"]) == 4
+    for only in (["things[4 images]/harder"], ["things[4 images]/harder", "fid"]):
+        with pytest.raises(SystemExit, match=r"1 metric ids are in one run alone .*/harder \(in a alone\)"):
+            main(["compare", str(first), str(second), "--only", *only])
+
+
+def test_a_run_that_has_lost_its_rows_is_refused_for_nobody_knows_its_prompts(write_run: WriteRun) -> None:
+    first, second = write_run("a"), write_run("b", seed=1)
+    (second / "samples.jsonl").unlink()
+    with pytest.raises(ValueError, match="b has no images of the prompt set things, which the other run has"):
+        compare_runs(first, second)
+
+
+def test_seeds_code_and_versions_that_differ_are_listed(write_run: WriteRun, capsys) -> None:
+    same = {"git_sha": "0123456789abcdef", "hardware": {"cpu": "one"}}
+    first = write_run("a", seeds={"sampling": 0}, versions={"torch": "2.9"}, git_dirty=False, **same)
+    second = write_run("b", seeds={"sampling": 1}, versions={"torch": "2.10"}, git_dirty=True, **same)
+    main(["compare", str(first), str(second)])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    rows = [" ".join(words).strip("| ") for words in lines]
+    listed = rows[rows.index("setting | A | B") + 2 :]
+    assert listed == [
+        "code | 0123456789 | 0123456789 with changes",
+        "seed of sampling | 0 | 1",
+        "version of torch | 2.9 | 2.10",
+    ]
+
+
 def test_shapesevals_own_rows_are_paired_arm_by_arm(write_run: WriteRun, tmp_path: Path) -> None:
     """As ``run`` without tasks leaves them: flat, with several arms of the same prompts."""
     paths = []

@@ -30,6 +30,13 @@ def test_the_detectable_difference_is_found_with_its_power() -> None:
     assert np.mean(np.abs(seen) / 0.4 > stats.norm.ppf(0.975)) == pytest.approx(0.8, abs=0.01)
 
 
+def test_few_prompts_find_larger_differences_alone() -> None:
+    """A t test of eight prompts, simulated: by the normal distribution it would find 0.68."""
+    difference = minimum_detectable_difference(1 / 8**0.5, 7)
+    seen = np.random.default_rng(0).normal(difference, 1, (20_000, 8))
+    assert np.mean(stats.ttest_1samp(seen, 0, axis=1).pvalue < 0.05) == pytest.approx(0.8, abs=0.015)
+
+
 def test_signs_are_tested_exactly() -> None:
     assert sign_test(8, 2) == pytest.approx(2 * (1 + 10 + 45) / 1024)
     assert sign_test(2, 8) == sign_test(8, 2)
