@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.seed import isolate_rng
 
@@ -29,8 +30,9 @@ class Evaluation(Callback):
     """Every few steps, draws prompts with the averaged weights, scores them with tasks of ``python -m
     evaluation list`` and logs ``eval/<metric>``; images and scores stay in ``<run>/evaluation/step_0001000``.
 
-    The first rank evaluates while the others wait. Training goes on as if nothing had happened: its random
-    numbers, the network's mode and its weights are put back, and the time does not count as training's.
+    The first rank evaluates while the others wait, which they do no longer than the process group's timeout.
+    Training goes on as if nothing had happened, whatever fails: its random numbers, the network's mode and
+    its weights are put back, and the time does not count as training's.
 
     Args:
         every_n_steps: how often; 0 for never.
@@ -99,27 +101,36 @@ class Evaluation(Callback):
             trainer.strategy.barrier()
 
     def _evaluate(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        try:
+            values = self._scores(trainer, pl_module)
+        except Exception as error:  # none is worth a training
+            is_known = isinstance(error, ValueError | OSError | torch.OutOfMemoryError)
+            logger.warning(
+                "evaluation at step %d failed: %s",
+                trainer.global_step,
+                str(error) or type(error).__name__,
+                exc_info=not is_known,
+            )
+            return
+        for one in trainer.loggers:
+            one.log_metrics(values, step=trainer.global_step)
+
+    def _scores(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, float]:
         from evaluation.runner.run import evaluate, select
 
         options = self._options(trainer, pl_module)
         shutil.rmtree(options.output, ignore_errors=True)  # of a run that stopped here, and came again
-        try:
-            outcome = evaluate(
-                pl_module.pipeline(pl_module.net),
-                select(options, with_model=True),
-                options,
-                origin={"step": trainer.global_step},
-            )
-        except ValueError as error:  # a score is not worth a training
-            logger.warning("evaluation at step %d failed: %s", trainer.global_step, error)
-            return
+        outcome = evaluate(
+            pl_module.pipeline(pl_module.net),
+            select(options, with_model=True),
+            options,
+            origin={"step": trainer.global_step},
+        )
         assert outcome is not None
         for name, reason in outcome.failed.items():
             logger.warning("evaluation at step %d: task %s failed: %s", trainer.global_step, name, reason)
         outcome.result.save(options.output)
-        values = {f"eval/{metric.id}": metric.value for metric in outcome.result.metrics}
-        for one in trainer.loggers:
-            one.log_metrics(values, step=trainer.global_step)
+        return {f"eval/{metric.id}": metric.value for metric in outcome.result.metrics}
 
     def _options(self, trainer: L.Trainer, pl_module: L.LightningModule) -> RunnerOptions:
         from evaluation.runner.run import RunnerOptions, default_cache

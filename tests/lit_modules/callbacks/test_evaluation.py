@@ -92,6 +92,44 @@ def test_a_failed_score_is_told_and_training_goes_on(tmp_path: Path, caplog) -> 
     assert "evaluation at step 2 failed: 1 of 1 images failed" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("error", "reason", "is_traced"),
+    [
+        (torch.OutOfMemoryError("out of memory"), "failed: out of memory", False),
+        (OSError(28, "No space left on device"), "failed: [Errno 28] No space left", False),
+        (MemoryError(), "failed: MemoryError", True),
+        (KeyError("a defect"), "failed: 'a defect'", True),
+    ],
+    ids=["out of memory", "disk full", "no memory", "defect"],
+)
+def test_no_error_of_an_evaluation_ends_a_training(
+    tmp_path: Path, caplog, error: Exception, reason: str, is_traced: bool
+) -> None:
+    class Failing(Drawing):
+        def pipeline(self, net: torch.nn.Module):
+            super().pipeline(net)
+            raise error
+
+    module = Failing()
+    fit = trainer(tmp_path, EMA(decay=0.5), evaluation(), max_steps=3)
+    fit.fit(module, batches(3))
+    assert fit.global_step == 3
+    (told,) = [record for record in caplog.records if "evaluation at step 2" in record.getMessage()]
+    assert reason in told.getMessage()
+    assert bool(told.exc_info) == is_traced
+    assert module.modes == [True] * 3
+    assert not torch.equal(module.drawn_with[0], module.net.weight)  # averages have gone where they came from
+
+
+def test_an_interrupt_ends_an_evaluation_and_the_training(tmp_path: Path) -> None:
+    class Interrupted(Drawing):
+        def pipeline(self, net: torch.nn.Module):
+            raise KeyboardInterrupt
+
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        trainer(tmp_path, evaluation(), max_steps=3).fit(Interrupted(), batches(3))
+
+
 def test_what_cannot_be_done_is_refused_before_training(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="unknown task 'nothing'"):
         trainer(tmp_path, evaluation(tasks=("nothing",))).fit(Drawing(), batches(4))
