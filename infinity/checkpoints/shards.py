@@ -41,4 +41,3 @@ def read_index(path: Path) -> dict[str, list[str]]:
             raise ValueError(f"{path} must list files in its own folder, got {file!r}")
         shards.setdefault(file, []).append(name)
     return dict(sorted(shards.items()))
-
