@@ -1,8 +1,8 @@
 """``python -m evaluation score-detections``: verdicts on detections that were recorded elsewhere.
 
 One JSON object a line: ``tag``, ``include`` and ``exclude`` as in GenEval's prompts, and ``detections``,
-a list of ``{"class", "box": [x1, y1, x2, y2], "score", "color"}``; the colour may
-be missing.
+a list of ``{"class", "box": [x1, y1, x2, y2], "score", "color"}``. ``exclude`` and colours may be missing or
+null; whatever else is there is passed over. Names are compared as they are.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ def score_detections(path: Path, rule: GenEvalRule | None = None) -> Iterator[di
     """``{"correct", "reason"}`` per line, in order; a line that can't be judged is an error that names it."""
     rule = rule or GenEvalRule()
     with path.open("rb") as file:
-        for number, text in enumerate(file, start=1):
-            if not text.strip():
-                continue
+        for number, content in enumerate(file, start=1):
             try:
-                line = json.loads(text.decode())
+                text = content.decode("utf-8-sig")
+                if not text.strip():
+                    continue
+                line = json.loads(text)
                 verdict = judge_image(_by_class(line), line, rule)
-            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
                 problem = f"lacks {error}" if isinstance(error, KeyError) else f"can't be judged: {error}"
                 raise ValueError(
                     f"line {number} of {path} {problem}; expected an object with tag, include, exclude and "

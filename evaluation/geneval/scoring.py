@@ -74,7 +74,8 @@ class GenEvalRule:
     def kept(self, detections: Sequence[Found], tag: str) -> list[Found]:
         """The detections of one class that count, best first."""
         threshold = self.counting_threshold if tag == "counting" else self.threshold
-        order = np.argsort([one.score for one in detections])[::-1]
+        # equal scores: the later first, as NumPy's sort of up to 16 scores leaves it to the script
+        order = np.argsort([one.score for one in detections], kind="stable")[::-1]
         best = [detections[i] for i in order if detections[i].score > threshold][: self.max_objects]
         if self.max_overlap == 1:
             return best
@@ -108,12 +109,12 @@ def judge_objects(
     """
     groups: list[Sequence[Detected] | None] = []  # per clause, what it matched
     reasons: list[str] = []
-    for clause in metadata.get("include", ()):
+    for clause in metadata.get("include") or ():
         best = objects.get(clause["class"], ())[: clause["count"]]
         failures = _include_failures(clause, best, groups, rule)
         groups.append(None if failures else best)
         reasons += failures
-    for clause in metadata.get("exclude", ()):
+    for clause in metadata.get("exclude") or ():
         num = len(objects.get(clause["class"], ()))
         if num >= clause["count"]:
             reasons.append(f"expected {clause['class']}<{clause['count']}, found {num}")
@@ -130,15 +131,14 @@ def _include_failures(
     name, count = clause["class"], clause["count"]
     if len(best) < count:
         return [f"expected {name}>={count}, found {len(best)}"]
-    if "color" in clause:
+    if (wanted := clause.get("color")) is not None:
         colors = [one.color for one in best]
-        num = colors.count(clause["color"])
+        num = colors.count(wanted)
         if num < count:
             seen = ", ".join(f"{colors.count(color)} {color}" for color in COLORS if color in colors)
-            wanted = clause["color"]
             return [f"expected {wanted} {name}>={count}, found {num} {wanted}; and {seen}"]
-    if "position" in clause:
-        wanted, target = clause["position"]
+    if (position := clause.get("position")) is not None:
+        wanted, target = position
         targets = groups[target]
         if targets is None:
             return [f"no target for {name} to be {wanted}"]
