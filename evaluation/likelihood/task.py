@@ -1,8 +1,9 @@
 """Validation loss: cross-entropy of a transformer on the bits of held-out images (paper, Fig. 8).
 
 Only losses on the bits of one tokenizer compare; so do bits per image, which is why ids name the tokenizer.
-Inputs are flipped and re-quantized as in training (section 3.4), by the same random numbers for every model:
-those of an image follow from its number alone.
+Inputs are flipped and re-quantized as in training (section 3.4) and in Infinity's script for this loss: of
+every scale a share of bits that is drawn anew. The random numbers are the same for every model: those of an
+image follow from its number alone.
 """
 
 from __future__ import annotations
@@ -71,16 +72,14 @@ class ValidationLoss:
     """The loss on the captioned images of the data's ``val`` split.
 
     Args:
-        flip: share of the bits that are flipped.
+        max_flip: of every scale a share of the bits is flipped that is drawn from 0, 0.01, .., max_flip.
         flip_seed: of the flips.
     """
 
     prompt_set: str | None = None
 
-    def __init__(self, *, flip: float = 0.2, flip_seed: int = 0) -> None:
-        if not 0 <= flip <= 1:
-            raise ValueError(f"flip is a share of bits and must be in [0, 1], got {flip}")
-        self._flip = flip
+    def __init__(self, *, max_flip: float = 0.2, flip_seed: int = 0) -> None:
+        self._max_flip = SelfCorrectionConfig(max_flip=max_flip).max_flip  # which checks it
         self._seed = flip_seed
 
     def score(self, samples: Sequence[EvalSample], context: EvalContext) -> TaskScore:
@@ -91,16 +90,16 @@ class ValidationLoss:
         plain, reweighted = (
             np.concatenate([one.loss(reweighted=reweight) for one in found]) for reweight in (False, True)
         )
-        flips = f"flip={self._flip},seed={self._seed}"
-        tokenizer = f"tokenizer={pipeline.vae_sha256[:8]}"
-        size = f"{pipeline.transformer.config.token_bits}bits,{tokenizer}"
+        flips = f"max_flip={self._max_flip},seed={self._seed}"
+        data = f"tokenizer={pipeline.vae_sha256[:8]},N={len(plain)}"
+        bits = f"{pipeline.transformer.config.token_bits}bits"
         return TaskScore(
             metrics=(
-                _lower(f"val_loss[{flips},reweight=0,{size}]", plain),
-                _lower(f"val_loss[{flips},reweight=1,{size}]", reweighted),
-                _lower(f"bits_per_image[{flips},{tokenizer}]", np.concatenate([one.bits for one in found])),
+                _lower(f"val_loss[{flips},reweight=0,{bits},{data}]", plain),
+                _lower(f"val_loss[{flips},reweight=1,{bits},{data}]", reweighted),
+                _lower(f"bits_per_image[{flips},{data}]", np.concatenate([one.bits for one in found])),
                 mean_metric(
-                    f"val_bit_accuracy[{flips},{tokenizer}]", np.concatenate([one.right for one in found])
+                    f"val_bit_accuracy[{flips},{data}]", np.concatenate([one.right for one in found])
                 ),
             ),
             tables={f"validation loss by scale, {flips}": _by_scale(found)},
@@ -130,7 +129,7 @@ class ValidationLoss:
         features_BDHW = pipeline.encode(images_B3HW.contiguous())
         latent = schedule.latent(pipeline.vae.config.patchify)
         seeds = [image_seed(self._seed, number) for number in numbers]
-        masks = flip_masks(latent, features_BDHW.shape[1], self._flip, seeds) if self._flip else None
+        masks = flip_masks(latent, features_BDHW.shape[1], self._max_flip, seeds)
         return image_losses(pipeline, features_BDHW, list(captions), schedule, masks)
 
 
@@ -140,22 +139,22 @@ def image_losses(
     features_BDHW: Tensor,
     captions: list[str],
     schedule: ScaleSchedule,
-    masks: Sequence[Tensor] | None,
+    masks: Sequence[Tensor],
 ) -> ImageLosses:
     """Losses of images, as the training objective takes them, without dropping anything.
 
     Args:
         features_BDHW: of the tokenizer's encoder.
         schedule: in tokens.
-        masks: bits to flip, bool (B, D, h, w) of every scale but the last; none if not given.
+        masks: bits to flip, bool (B, D, h, w) of every scale but the last.
     """
     model, vae = pipeline.transformer, pipeline.vae
     forcing = self_correct(
         features_BDHW,
         schedule,
-        SelfCorrectionConfig(mode="off" if masks is None else "full"),
+        SelfCorrectionConfig(mode="full"),
         patchify=vae.config.patchify,
-        flip_masks=None if masks is None else [mask.to(features_BDHW.device) for mask in masks],
+        flip_masks=[mask.to(features_BDHW.device) for mask in masks],
         quantizer=vae.quantizer.quantizer,
     )
     text = pipeline.text_encoder.encode(captions).to(pipeline.device)
@@ -171,13 +170,18 @@ def image_losses(
     )
 
 
-def flip_masks(latent: ScaleSchedule, num_bits: int, share: float, seeds: Sequence[int]) -> list[Tensor]:
+def flip_masks(latent: ScaleSchedule, num_bits: int, max_flip: float, seeds: Sequence[int]) -> list[Tensor]:
     """For every scale but the last, which bits to flip: bool (B, D, h, w), a row for every seed."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     return [
-        torch.stack([torch.rand(num_bits, h, w, generator=g) < share for g in generators])
+        torch.stack([_flips((num_bits, h, w), max_flip, g) for g in generators])
         for h, w in latent.scales[:-1]
     ]
+
+
+def _flips(shape: tuple[int, ...], max_flip: float, generator: torch.Generator) -> Tensor:
+    share = torch.randint(round(100 * max_flip) + 1, (), generator=generator) / 100
+    return torch.rand(shape, generator=generator) < share
 
 
 def _by_scale(found: Sequence[ImageLosses]) -> Table:

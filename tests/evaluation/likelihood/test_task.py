@@ -93,7 +93,8 @@ def test_the_loss_is_the_modules_on_the_same_flips(
     ours = image_losses(pipeline, features_BDHW, captions, SQUARE, masks)
     theirs = objective(pipeline, features_BDHW, captions, weighting, torch.Generator().manual_seed(5))
     assert ours.loss(reweighted=weighting == "sqrt_area").mean() == pytest.approx(theirs, rel=1e-6)
-    clean = image_losses(pipeline, features_BDHW, captions, SQUARE, None)
+    no_flips = [torch.zeros_like(mask) for mask in masks]
+    clean = image_losses(pipeline, features_BDHW, captions, SQUARE, no_flips)
     theirs_clean = objective(pipeline, features_BDHW, captions, weighting, None)
     assert clean.loss(reweighted=weighting == "sqrt_area").mean() == pytest.approx(theirs_clean, rel=1e-6)
     assert theirs_clean != pytest.approx(theirs, rel=1e-5), "flips matter"
@@ -128,14 +129,25 @@ def test_a_model_that_guesses_pays_a_bit_for_every_bit(context: EvalContext) -> 
     assert bits == pytest.approx(16 * np.mean(num_tokens))
 
 
-def test_flips_are_a_fixed_share_and_follow_from_the_image_alone() -> None:
+def test_flips_follow_from_the_image_alone() -> None:
     latent = build_schedule(1.0, (1, 8, 32, 64))
     masks = flip_masks(latent, 16, 0.2, [7, 8])
     assert [mask.shape for mask in masks] == [(2, 16, h, w) for h, w in latent.scales[:-1]]
-    assert masks[2].float().mean().item() == pytest.approx(0.2, abs=0.01)
     for mask, alone in zip(masks, flip_masks(latent, 16, 0.2, [8]), strict=True):
         assert mask[1].equal(alone[0])
     assert not masks[2][0].equal(masks[2][1])
+
+
+def test_shares_of_flips_are_drawn_from_the_grid_of_the_official_script() -> None:
+    """0, 0.01, .., 0.2, each as often, for every scale and image anew: not a fixed fifth."""
+    latent = build_schedule(1.0, (1, 95, 96, 97))
+    _, first, second = flip_masks(latent, 16, 0.2, range(120))
+    shares_N, others_N = (mask.float().mean(dim=(1, 2, 3)).numpy() for mask in (first, second))
+    grid_N = np.rint(100 * shares_N)
+    np.testing.assert_allclose(shares_N, grid_N / 100, atol=0.0045)  # four deviations of 144,400 bits
+    assert {0, 20} <= set(grid_N) <= set(range(21))
+    assert shares_N.mean() == pytest.approx(0.1, abs=0.02)
+    assert abs(np.corrcoef(shares_N, others_N)[0, 1]) < 0.3
 
 
 def test_losses_do_not_depend_on_batches_and_other_flips_give_others(context: EvalContext) -> None:
@@ -149,16 +161,16 @@ def test_losses_do_not_depend_on_batches_and_other_flips_give_others(context: Ev
     assert reseeded.metrics[0].value != pytest.approx(first.metrics[0].value, rel=1e-6)
 
 
-def test_ids_carry_flips_weights_bits_and_the_tokenizer(
+def test_ids_carry_flips_weights_bits_the_tokenizer_and_the_number_of_images(
     context: EvalContext, pipeline: InfinityPipeline
 ) -> None:
     score = build_task("val-loss-clean").score([], replace(context, limit=3))
-    tokenizer = f"tokenizer={pipeline.vae_sha256[:8]}"
+    tokenizer = f"tokenizer={pipeline.vae_sha256[:8]},N=3"
     assert [metric.id for metric in score.metrics] == [
-        f"val_loss[flip=0.0,seed=0,reweight=0,16bits,{tokenizer}]",
-        f"val_loss[flip=0.0,seed=0,reweight=1,16bits,{tokenizer}]",
-        f"bits_per_image[flip=0.0,seed=0,{tokenizer}]",
-        f"val_bit_accuracy[flip=0.0,seed=0,{tokenizer}]",
+        f"val_loss[max_flip=0.0,seed=0,reweight=0,16bits,{tokenizer}]",
+        f"val_loss[max_flip=0.0,seed=0,reweight=1,16bits,{tokenizer}]",
+        f"bits_per_image[max_flip=0.0,seed=0,{tokenizer}]",
+        f"val_bit_accuracy[max_flip=0.0,seed=0,{tokenizer}]",
     ]
     assert {metric.n for metric in score.metrics} == {3}
     (table,) = score.tables.values()
@@ -166,8 +178,8 @@ def test_ids_carry_flips_weights_bits_and_the_tokenizer(
 
 
 def test_what_can_not_work_is_refused(context: EvalContext, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"flip is a share of bits .* got 1\.5"):
-        ValidationLoss(flip=1.5)
+    with pytest.raises(ValueError, match=r"max_flip is a share of bits .* got 1\.5"):
+        ValidationLoss(max_flip=1.5)
     with pytest.raises(ValueError, match="--model"):
         ValidationLoss().score([], replace(context, pipeline=None))
     with pytest.raises(ValueError, match="val holds no shards"):
