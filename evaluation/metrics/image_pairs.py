@@ -48,7 +48,8 @@ def ms_ssim_per_image(images_NHW3: np.ndarray, others_NHW3: np.ndarray) -> np.nd
     """Multi-scale structural similarity of each image (Wang et al. 2003): float64 (N,).
 
     Contrast and structure at five scales (2 x 2 pixels averaged for the next one), luminance at the last one,
-    with the windows of :func:`ssim_per_image`; means are over pixels and channels, and negative ones count 0.
+    with the windows of :func:`ssim_per_image`; means are over pixels, and negative ones count 0. Channels are
+    images of their own until the end, as in pytorch_msssim.
     """
     _check(images_NHW3, others_NHW3)
     if min(images_NHW3.shape[1:3]) < MS_SSIM_SIDE:
@@ -57,14 +58,14 @@ def ms_ssim_per_image(images_NHW3: np.ndarray, others_NHW3: np.ndarray) -> np.nd
         )
     values = []
     for image, other in zip(images_NHW3, others_NHW3, strict=True):
-        x, y, value = image.astype(np.float64), other.astype(np.float64), 1.0
+        x, y, value_3 = image.astype(np.float64), other.astype(np.float64), np.ones(3)
         for scale, weight in enumerate(_MS_SSIM_WEIGHTS, start=1):
             luminance, contrast = _similarity(x, y)
             if scale == len(_MS_SSIM_WEIGHTS):
                 contrast = luminance * contrast
-            value *= max(contrast.mean(), 0.0) ** weight
+            value_3 *= np.maximum(contrast.mean(axis=(0, 1)), 0) ** weight
             x, y = _halved(x), _halved(y)
-        values.append(value)
+        values.append(value_3.mean())
     return np.array(values)
 
 

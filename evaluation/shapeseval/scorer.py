@@ -6,21 +6,18 @@ official script: at least the named objects, and none of `exclude`.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from evaluation.geneval.scoring import relations
 from evaluation.shapeseval.detector import UNKNOWN, Detection
 from evaluation.shapeseval.world import Prompt, Query
 
-__all__ = ["FAILURES", "Verdict", "judge", "relations"]
+__all__ = ["FAILURES", "Verdict", "judge"]
 
 FAILURES = ("missing_object", "extra_object", "wrong_count", "wrong_shape", "wrong_color", "wrong_relation")
-RELATION_SLACK = 0.1
-
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,20 +34,6 @@ class Verdict:
 class _Problem(NamedTuple):
     kind: str
     text: str
-
-
-def relations(box: Box, other: Box, slack: float = RELATION_SLACK) -> frozenset[str]:
-    """How `box` lies relative to `other` (GenEval's rule: centre offset less a tenth of the sizes)."""
-    offset, shrunk = [0.0, 0.0], [0.0, 0.0]
-    for axis in (0, 1):
-        offset[axis] = (box[axis] + box[axis + 2] - other[axis] - other[axis + 2]) / 2
-        sizes = box[axis + 2] - box[axis] + other[axis + 2] - other[axis]
-        shrunk[axis] = math.copysign(max(abs(offset[axis]) - slack * sizes, 0.0), offset[axis])
-    if max(map(abs, shrunk)) < 1e-3:
-        return frozenset()
-    dx, dy = (value / math.hypot(*offset) for value in shrunk)
-    found = {"left of": dx < -0.5, "right of": dx > 0.5, "above": dy < -0.5, "below": dy > 0.5}
-    return frozenset(name for name, holds in found.items() if holds)
 
 
 def judge(detections: Sequence[Detection], prompt: Prompt, *, strict: bool = True) -> Verdict:

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from evaluation.shapeseval.detector import UNKNOWN, Detection
-from evaluation.shapeseval.scorer import FAILURES, judge, relations
+from evaluation.shapeseval.scorer import FAILURES, judge
 from evaluation.shapeseval.world import Prompt
 
 
@@ -128,21 +128,3 @@ def test_strict_verdicts_equal_set_equality() -> None:
 )
 def test_binding_errors_are_right_atoms_wrongly_paired(objects: list[str], binding: bool) -> None:
     assert judge(seen(*objects), RED_CIRCLE_BLUE_SQUARE).binding_error is binding
-
-
-@pytest.mark.parametrize(
-    ("box", "expected"),
-    [
-        ((0, 40, 10, 50), {"left of"}),
-        ((90, 40, 100, 50), {"right of"}),
-        ((40, 0, 50, 10), {"above"}),
-        ((40, 90, 50, 100), {"below"}),
-        ((0, 0, 10, 10), {"left of", "above"}),
-        ((40, 40, 50, 50), set()),  # coincident centres
-        ((41.9, 40, 51.9, 50), set()),  # an offset of less than a tenth of the summed widths
-        ((43, 40, 53, 50), set()),  # 3 - 2 of 3 pixels: a third of the offset is left, a half is needed
-        ((44.1, 40, 54.1, 50), {"right of"}),
-    ],
-)
-def test_relations_follow_genevals_rule(box: tuple[float, ...], expected: set[str]) -> None:
-    assert relations(box, (40.0, 40.0, 50.0, 50.0)) == expected
