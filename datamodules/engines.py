@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
-from typing import Protocol, TypeVar
+from multiprocessing import get_context, parent_process
+from threading import Thread
+from typing import Any, Protocol, TypeVar
 
-__all__ = ["Engine", "Processes"]
+__all__ = ["Engine", "Processes", "process_pool"]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -32,12 +36,43 @@ class Processes:
         if num_processes <= 1:
             yield from map(function, jobs)
             return
-        # spawn: safe with the caller's threads, and the same on every platform
-        with ProcessPoolExecutor(num_processes, mp_context=get_context("spawn")) as pool:
-            try:
-                yield from pool.map(function, jobs)  # cancels what was not started when it is left early
-            except BrokenProcessPool as error:
-                raise ValueError(
-                    f"one of {num_processes} processes was killed, perhaps for its memory; call again to go "
-                    f"on, with a smaller num_workers"
-                ) from error
+        with process_pool(num_processes) as pool:
+            yield from pool.map(function, jobs)
+
+
+@contextmanager
+def process_pool(
+    num_processes: int, initialize: Callable[..., None] | None = None, *arguments: Any
+) -> Iterator[ProcessPoolExecutor]:
+    """Processes that end with this one, however it ends; jobs that were not started are dropped on an error.
+
+    Args:
+        initialize: called in every process at its start, with the `arguments`.
+    """
+    # spawn: safe with the caller's threads, and the same on every platform
+    with ProcessPoolExecutor(num_processes, get_context("spawn"), _start, (initialize, *arguments)) as pool:
+        try:
+            yield pool
+        except BrokenProcessPool as error:
+            raise ValueError(
+                f"one of {num_processes} processes was killed, perhaps for its memory; call again to go "
+                f"on, with a smaller num_workers"
+            ) from error
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _start(initialize: Callable[..., None] | None, *arguments: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C, which reaches it too, ends it in silence
+    Thread(target=_end_with_parent, daemon=True).start()
+    if initialize is not None:
+        initialize(*arguments)
+
+
+def _end_with_parent() -> None:
+    """After `kill -9` of its parent, a process would wait for jobs for ever."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

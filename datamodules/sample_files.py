@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from functools import cached_property
 from itertools import islice
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from PIL import Image
 
 from datamodules.captions import captions_of
 from datamodules.decode import decode_rgb
+from datamodules.engines import process_pool
 from datamodules.index import SampleRow, ShardIndex, read_member
 from datamodules.storage import ShardFile, open_file
 
@@ -106,22 +106,15 @@ def each_chunk(
             yield chunk, work(chunk)
         return
     remaining = iter(chunks)
-    context = get_context("spawn")  # safe with the caller's threads
-    with ProcessPoolExecutor(num_workers, context, _start_worker, (work,)) as pool:
-        pending: dict[Future[Any], Chunk] = {}
-        try:
-            for chunk in islice(remaining, 2 * num_workers):
-                pending[pool.submit(_work, chunk)] = chunk
-            while pending:
-                done, _ = wait(pending, return_when=FIRST_COMPLETED)
-                for future in done:
-                    finished = pending.pop(future)
-                    for chunk in islice(remaining, 1):
-                        pending[pool.submit(_work, chunk)] = chunk
-                    yield finished, future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with process_pool(num_workers, _start_worker, work) as pool:
+        pending = {pool.submit(_work, chunk): chunk for chunk in islice(remaining, 2 * num_workers)}
+        while pending:
+            done, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                finished = pending.pop(future)
+                for chunk in islice(remaining, 1):
+                    pending[pool.submit(_work, chunk)] = chunk
+                yield finished, future.result()
 
 
 _worker: Callable[[Chunk], Any]
