@@ -1,7 +1,7 @@
 """A user's own folder of images with captions beside them, as a source to pack.
 
-``cat.jpg`` has its caption in ``cat.txt``, or under ``caption`` in ``cat.json``. Images are stored as
-they are, not encoded again, unless they are to be made smaller.
+``cat.jpg`` has its caption in ``cat.txt`` (or ``.TXT``), or under ``caption`` in ``cat.json``. Images are
+stored as they are, not encoded again, unless they are to be made smaller. Hidden files are passed over.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +17,14 @@ from datamodules.captions import caption_of
 from datamodules.decode import BrokenSampleError
 from datamodules.holdout import check_held_out, check_val_fraction, held_out
 from datamodules.packing import DatasetParts
-from datamodules.shards import Sample
+from datamodules.shards import Sample, clean_key
 from datamodules.stored_image import read_image, stored_image
 
 __all__ = ["IMAGE_SUFFIXES", "FolderSource", "folder_dataset"]
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp")
+# left out and named, unless there is one of the above inside
+IMAGE_SUFFIXES += (".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".jxl")
 _SIDECARS = (".txt", ".json")
 
 
@@ -49,7 +50,8 @@ class FolderSource:
             if not isinstance(record, dict):
                 raise ValueError("its .json is no JSON object")
         except (OSError, ValueError, RecursionError) as error:
-            raise BrokenSampleError(f"{self.paths[index]}: {error}") from error
+            name = os.fsencode(self.paths[index]).decode(errors="backslashreplace")
+            raise BrokenSampleError(f"{name}: {error}") from error
         key = _key(self.paths[index])
         return Sample(key, image.data, image.extension, caption, image.width, image.height, record)
 
@@ -58,8 +60,8 @@ class FolderSource:
 
     @staticmethod
     def _sidecar(image: Path, suffix: str) -> bytes | None:
-        path = image.with_suffix(suffix)
-        return path.read_bytes() if path.is_file() else None
+        paths = map(image.with_suffix, _spellings(suffix))
+        return next((path.read_bytes() for path in paths if path.is_file()), None)
 
 
 def folder_dataset(folder: Path, val_fraction: float, *, max_side: int | None = None) -> DatasetParts:
@@ -71,7 +73,7 @@ def folder_dataset(folder: Path, val_fraction: float, *, max_side: int | None = 
         splits["val" if held_out(name, val_fraction) else "train"].append(name)
         listing.update(os.fsencode(f"{name}|{facts}\n"))
     if not splits["train"]:
-        raise ValueError(f"no images ({', '.join(IMAGE_SUFFIXES)}) for training below {folder}")
+        raise ValueError(f"no images (PNG, JPEG or WebP) for training below {folder}")
     check_held_out(
         {split: len(names) for split, names in splits.items()}, val_fraction, f"images below {folder}"
     )
@@ -89,24 +91,40 @@ def folder_dataset(folder: Path, val_fraction: float, *, max_side: int | None = 
 
 
 def _images(folder: Path) -> Iterator[tuple[str, str]]:
-    """The images below a folder, in fixed order, each with sizes and times of its files."""
+    """The images below a folder, in fixed order, each with sizes and times of its files.
+
+    Links are followed, and every folder is gone through once, whatever leads to it.
+    """
     below = [""]
+    seen: set[str] = set()
     while below:
         prefix = below.pop()
+        real = os.path.realpath(folder / prefix)
+        if real in seen:
+            continue
+        seen.add(real)
         facts: dict[str, str] = {}
         folders: list[str] = []
         with os.scandir(folder / prefix) as entries:
             for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
                     folders.append(f"{prefix}{entry.name}/")
                 elif os.path.splitext(entry.name)[1].lower() in (*IMAGE_SUFFIXES, *_SIDECARS):
                     facts[entry.name] = _facts(entry)
         for name in sorted(facts):
             stem, suffix = os.path.splitext(name)
             if suffix.lower() in IMAGE_SUFFIXES:
-                parts = (name, *(stem + sidecar for sidecar in _SIDECARS))
+                sidecars = [[stem + spelling for spelling in _spellings(sidecar)] for sidecar in _SIDECARS]
+                parts = (name, *(next(filter(facts.get, names), "") for names in sidecars))
                 yield prefix + name, "|".join(facts.get(part, "") for part in parts)
         below += sorted(folders, reverse=True)
+
+
+def _spellings(suffix: str) -> tuple[str, str, str]:
+    """``.txt``, ``.TXT``, ``.Txt``, the first of which counts."""
+    return suffix, suffix.upper(), suffix.title()
 
 
 def _facts(entry: os.DirEntry[str]) -> str:
@@ -119,5 +137,4 @@ def _facts(entry: os.DirEntry[str]) -> str:
 
 def _key(name: str) -> str:
     """Readable, without dots and slashes, and unique through a hash: `cat.jpg` can lie beside `cat.png`."""
-    clean = re.sub(r"[^\w-]+", "_", name.rpartition(".")[0])
-    return f"{clean[-60:]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}"
+    return f"{clean_key(name.rpartition('.')[0])[-60:]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}"

@@ -76,6 +76,7 @@ def _write(
     directory.mkdir(parents=True, exist_ok=True)
     shards: list[Shard] = []
     causes: list[str] = []
+    num_usable = 0
     fingerprint = hashlib.sha256()
     with ExitStack() as stack:
         columns: dict[str, _Column] = {}
@@ -86,6 +87,7 @@ def _write(
         hashes = stack.enter_context(tempfile.TemporaryFile(dir=directory))
         for scan in scans:
             hashes.write(_hashes(scan).tobytes())
+            num_usable += len(scan.widths)
             parts = _kept(scan, keep)
             num_samples = len(parts["widths"])
             fingerprint.update(f"{shard_name(scan.location)} {scan.num_bytes} {num_samples}\n".encode())
@@ -97,6 +99,11 @@ def _write(
             columns["left_out"].append(b"".join(_line(item) for item in scan.left_out))
             causes += [": ".join(item) for item in scan.left_out[: 3 - len(causes)]]
             shards.append(Shard(_relative(scan.location, base), scan.num_bytes, num_samples))
+        if num_usable and not columns["rows"].num_bytes:
+            raise ValueError(
+                f"none of {num_usable} samples in {len(shards)} shards falls to {base}; choose another "
+                f"val_fraction, or 0 for one split"
+            )
         if not columns["rows"].num_bytes:
             listed = f" ({'; '.join(causes)})" if causes else ""
             raise ValueError(f"no usable sample for {base} in {len(shards)} shards{listed}")

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -18,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from braceexpand import braceexpand
 
+from datamodules.damage import naming_damage
 from datamodules.engines import Engine, Processes
 from datamodules.holdout import check_val_fraction, held_out
 from datamodules.index import ShardIndex, ShardScan, scan_shard, write_index
@@ -26,7 +28,7 @@ from datamodules.listing import file_sizes, folders_in, sizes_in
 from datamodules.storage import cache_folder, check_writable, is_url, join, location_of
 from infinity.atomic import write_atomically
 
-__all__ = ["Progress", "find_shards", "index_directory", "index_shards", "silent"]
+__all__ = ["SCANS", "Progress", "divided", "find_shards", "index_directory", "index_shards", "silent"]
 
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(what, done_since_last_call, total)``."""
@@ -34,8 +36,10 @@ Progress = Callable[[str, int, int], None]
 Keep = Callable[[str], bool]
 """Whether a sample belongs to a split, by ``<shard's name>/<key>``."""
 
-_SCANS = ".index_scans"
-_PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+SCANS = ".index_scans"
+"""Folder beside an index that is being written: what was found in each shard so far."""
+
+_PACKED = re.compile(r"\.(?:tgz|tar\.(?:gz|bz2|xz|zst))$")
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -66,18 +70,23 @@ def index_directory(
         raise ValueError(f"val_fraction divides one folder of shards, but {source} has them in subfolders")
     targets: list[str] = []
     for target, shards in splits.items():
-        parts: dict[str, Keep | None] = {target: None}
-        if val_fraction:
-            parts = {
-                join(target, "train"): lambda key: not held_out(key, val_fraction),
-                join(target, "val"): lambda key: held_out(key, val_fraction),
-            }
+        parts = divided(target, val_fraction)
         index_shards(shards, parts, engine=Processes(num_workers), progress=progress)
         targets += parts
     indices = {_base_name(target): ShardIndex.load(target) for target in targets}
     for index in indices.values():
         index.verify()  # a web server without byte ranges shows here, not in the middle of a training
     return indices
+
+
+def divided(place: str, val_fraction: float) -> dict[str, Keep | None]:
+    """The indices of the samples of some shards, by their places, each with what belongs to it."""
+    if not val_fraction:
+        return {place: None}
+    return {
+        join(place, "train"): lambda key: not held_out(key, val_fraction),
+        join(place, "val"): lambda key: held_out(key, val_fraction),
+    }
 
 
 def find_shards(source: str | Path, out: str | Path | None = None) -> dict[str, list[str]]:
@@ -96,7 +105,7 @@ def find_shards(source: str | Path, out: str | Path | None = None) -> dict[str, 
     splits = {join(out or source, name): _tars(join(source, name)) for name in folders_in(source)}
     splits = {target: shards for target, shards in splits.items() if shards}
     if not splits:
-        packed = any(name.endswith(_PACKED) for name in sizes_in(source))
+        packed = any(map(_PACKED.search, sizes_in(source)))
         hint = " (its compressed ones must be unpacked first: files in them have no fixed places)"
         raise ValueError(f"no .tar shards in {source} or in its subfolders{hint if packed else ''}")
     return splits
@@ -176,7 +185,8 @@ def _scan(job: _Job) -> str:
 
 
 def _loaded(path: Path) -> ShardScan:
-    with np.load(path, allow_pickle=False) as arrays:
+    damage = naming_damage(path, "remove it, and its shard is scanned again")
+    with damage, np.load(path, allow_pickle=False) as arrays:
         location, num_bytes, left_out = json.loads(arrays["facts"].tobytes())
         return ShardScan(
             location,
@@ -192,11 +202,19 @@ def _loaded(path: Path) -> ShardScan:
 def _scans_folder(place: str) -> Path:
     if is_url(place):
         return cache_folder() / f"scans-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
-    return Path(place) / _SCANS
+    return Path(place) / SCANS
 
 
 def _tars(folder: str) -> list[str]:
-    return [join(folder, name) for name in sorted(sizes_in(folder)) if fnmatchcase(name, "[!.]*.tar")]
+    names = sorted(sizes_in(folder))
+    shards = [name for name in names if fnmatchcase(name, "[!.]*.tar")]
+    packed = [name for name in names if _PACKED.search(name) and _PACKED.sub(".tar", name) not in shards]
+    if shards and packed:
+        raise ValueError(
+            f"{folder} holds compressed shards too ({', '.join(packed[:3])}), whose files have no fixed "
+            f"places; unpack them, or move them away"
+        )
+    return [join(folder, name) for name in shards]
 
 
 def _expanded(pattern: str) -> list[str]:

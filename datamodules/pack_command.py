@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import ClosedUnitInterval
 
 from datamodules.columns import ColumnsAsked
-from datamodules.command_line import command_parser, told_result
+from datamodules.command_line import command_parser, local_folder, told_result
 from datamodules.engines import Engine, Processes
 from datamodules.folder import folder_dataset
 from datamodules.holdout import VAL_FRACTION
@@ -67,7 +67,7 @@ def run(options: Namespace, progress: Progress) -> str:
     data = recognise(options.data, options.kind)
     _refuse_unused(options, data)
     sys.stderr.write(f"{options.data} is {data.told}\n")
-    out, engine = Path(options.out), _engine(options)
+    out, engine = local_folder(options.out), _engine(options)
     if data.kind == "shards":
         if options.dry_run:
             return tell_shards(data.place, options.val_fraction)

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from datamodules.damage import naming_damage
 from datamodules.engines import Engine, Processes
 from datamodules.index import ShardIndex
-from datamodules.indexing import Progress, index_directory, index_shards, silent
+from datamodules.indexing import SCANS, Progress, index_shards, silent
 from datamodules.shards import SampleSource, left_out_of, write_shards
-from infinity.atomic import write_atomically
+from infinity.atomic import remove, write_atomically
 
 __all__ = [
     "DatasetParts",
     "Progress",
     "begin_dataset",
-    "check_left_out",
     "finish_dataset",
-    "index_directory",
     "pack_dataset",
 ]
 
@@ -56,7 +55,7 @@ def pack_dataset(
     """Write the splits into `root` and return what ``dataset.json`` says.
 
     Args:
-        max_left_out: largest share of a split's samples that may be unusable.
+        max_left_out: largest share of all samples that may be unusable.
         engine: where shards are written and scanned; `num_workers` processes if not given.
     """
     if samples_per_shard < 1:
@@ -84,9 +83,8 @@ def pack_dataset(
             index_shards(shards, {str(directory): None}, engine=engine, progress=progress)
         index = ShardIndex.load(directory)
         left_out[split] = [*left_out_of(directory), *map(": ".join, index.left_out)]
-        check_left_out(split, left_out[split], total, max_left_out)
         counts[split] = len(index)
-    return finish_dataset(root, begun, counts, left_out)
+    return finish_dataset(root, begun, counts, left_out, max_left_out)
 
 
 def begin_dataset(root: Path, description: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,21 +104,23 @@ def begin_dataset(root: Path, description: Mapping[str, Any]) -> dict[str, Any]:
     return begun
 
 
-def check_left_out(split: str, left_out: Sequence[str], total: int, max_left_out: float) -> None:
-    """Refuse a split of which too many samples are unusable."""
-    if len(left_out) > max_left_out * total:
-        raise ValueError(
-            f"{len(left_out)} of {total} samples of {split} are unusable, more than the allowed share of "
-            f"{max_left_out}: {'; '.join(left_out[:3])}"
-        )
-
-
 def finish_dataset(
-    root: Path, begun: dict[str, Any], counts: dict[str, int], left_out: dict[str, list[str]]
+    root: Path,
+    begun: dict[str, Any],
+    counts: dict[str, int],
+    left_out: dict[str, list[str]],
+    max_left_out: float,
 ) -> dict[str, Any]:
-    """Mark a data set as complete."""
-    for leftover in root.rglob(".*.tmp"):  # of runs that were killed
-        leftover.unlink()
+    """Mark a data set as complete, unless too large a share of its samples is unusable."""
+    causes = [cause for of_split in left_out.values() for cause in of_split]
+    total = sum(counts.values()) + len(causes)
+    if len(causes) > max_left_out * total:
+        raise ValueError(
+            f"{len(causes)} of {total} samples are unusable, more than the allowed share of {max_left_out}: "
+            f"{'; '.join(causes[:3])}; allow more (max_left_out), or mend them and choose another directory"
+        )
+    for leftover in (*root.rglob(".*.tmp"), *root.rglob(SCANS)):  # of runs that were killed
+        remove(leftover)
     result = {**begun, "complete": True, "counts": counts, "left_out": left_out}
     write_atomically(root / "dataset.json", _dumps(result))
     return result
@@ -128,13 +128,12 @@ def finish_dataset(
 
 def _started(root: Path, manifest: Path, description: dict[str, Any], fingerprint: str) -> dict[str, Any]:
     if not manifest.exists():
-        if root.exists() and any(root.iterdir()):
+        # a run may have been killed in the middle of writing it
+        if root.exists() and any(not path.match(".dataset.json.*.tmp") for path in root.iterdir()):
             raise ValueError(f"{root} is not empty and holds no data set of ours; choose another directory")
         return {}
-    try:
+    with naming_damage(manifest, "choose another directory, or remove that one yourself"):
         found = dict(json.loads(manifest.read_text("utf-8")))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{manifest} is damaged ({error}); choose another directory") from error
     if found.get("fingerprint") != fingerprint:
         changed = sorted(key for key in description if found.get(key) != description[key])
         if changed == ["shards"] and not any(root.glob("*/index.json")):

@@ -11,9 +11,11 @@ from typing import Any
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace
+from jsonargparse.typing import PositiveInt
 
-from datamodules.command_line import command_parser, told_result
+from datamodules.command_line import command_parser, local_folder, told_result
 from datamodules.packing import DatasetParts, Progress, pack_dataset
+from datamodules.preview import tell_plan
 
 __all__ = ["parser", "run"]
 
@@ -61,14 +63,17 @@ def run(options: Namespace, progress: Progress) -> str:
     """Prepare the data set; returns the number of samples per split."""
     config_type, make = _load(options.source)
     config = config_type(**{field.name: options[field.name] for field in dataclasses.fields(config_type)})
-    out = Path(options.out)
+    out = local_folder(options.out)
     fetching: dict[str, Any] = {}
     if "packages" in options:
         packages = Path(options.packages) if options.packages else out.parent / "packages"
         fetching = {"packages": packages, "progress": progress}
+    parts = make(config, **fetching)
+    if options.dry_run:
+        return tell_plan(parts, options.samples_per_shard)
     result = pack_dataset(
         out,
-        make(config, **fetching),
+        parts,
         samples_per_shard=options.samples_per_shard,
         num_workers=options.num_workers,
         progress=progress,
@@ -90,7 +95,10 @@ def _source_parser(source: str) -> ArgumentParser:
     made.add_argument("--config", action="config", help="YAML file with these options")
     made.add_argument("--source", type=str, default=source, help="as config files name it")
     made.add_argument("--out", type=str, required=True, help="directory to write (or the first argument)")
-    made.add_argument("--samples_per_shard", type=int, default=2000)
+    made.add_argument("--samples_per_shard", type=PositiveInt, default=2000)
+    made.add_argument(
+        "--dry_run", "--dry-run", action="store_true", help="tell what would be made; packages are fetched"
+    )
     if "packages" in inspect.signature(make).parameters:
         made.add_argument("--packages", type=str, help="where packages are kept (default: OUT/../packages)")
     made.add_class_arguments(config_type, None, as_group=False)

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.engines import Engine
-from datamodules.holdout import VAL_FRACTION, check_val_fraction, held_out
+from datamodules.holdout import VAL_FRACTION, check_val_fraction
 from datamodules.index import ShardIndex, scan_shard
-from datamodules.indexing import Progress, find_shards, index_shards
+from datamodules.index_files import HEADER
+from datamodules.indexing import Progress, divided, find_shards, index_shards
 from datamodules.listing import file_sizes
-from datamodules.packing import begin_dataset, check_left_out, finish_dataset
+from datamodules.packing import begin_dataset, finish_dataset
 
 __all__ = ["index_user_shards", "tell_shards"]
 
@@ -46,21 +47,14 @@ def index_user_shards(
     left_out: dict[str, list[str]] = {}
     counts: dict[str, int] = {}
     for target, shards in splits.items():
-        parts = {target: None}
-        if val_fraction:
-            parts = {
-                str(out / "train"): lambda key: not held_out(key, val_fraction),
-                str(out / "val"): lambda key: held_out(key, val_fraction),
-            }
-        index_shards(shards, parts, engine=engine, progress=progress)
+        parts = divided(target, val_fraction)
+        if not all((Path(part) / HEADER).exists() for part in parts):  # by a run that was interrupted later
+            index_shards(shards, parts, engine=engine, progress=progress)
         indices = {Path(part).name: ShardIndex.load(part) for part in parts}
         counts |= {split: len(index) for split, index in indices.items()}
         first, index = next(iter(indices.items()))  # every part knows all that were left out
         left_out[first] = [": ".join(item) for item in index.left_out]
-        check_left_out(
-            first, left_out[first], sum(map(len, indices.values())) + len(left_out[first]), max_left_out
-        )
-    return finish_dataset(out, begun, counts, left_out)
+    return finish_dataset(out, begun, counts, left_out, max_left_out)
 
 
 def tell_shards(place: str, val_fraction: float | None) -> str:
@@ -89,7 +83,7 @@ def _splits(place: str, out: str, val_fraction: float | None) -> tuple[dict[str,
         return found, 0.0
     val_fraction = VAL_FRACTION if val_fraction is None else val_fraction
     check_val_fraction(val_fraction)
-    return {f"{out}/train": found[out]}, val_fraction
+    return {out if val_fraction else f"{out}/train": found[out]}, val_fraction
 
 
 def _fingerprint(shards: Sequence[str]) -> str:

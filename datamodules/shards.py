@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from datamodules.damage import naming_damage
 from datamodules.decode import BrokenSampleError
 from datamodules.engines import Engine
 from infinity.atomic import replacing, write_atomically
@@ -20,6 +22,7 @@ __all__ = [
     "Sample",
     "SampleSource",
     "ShardJob",
+    "clean_key",
     "left_out_of",
     "shard_jobs",
     "write_shard",
@@ -35,6 +38,11 @@ class Sample(NamedTuple):
     width: int
     height: int
     metadata: dict[str, Any]  # goes into the .json beside key, caption, width and height
+
+
+def clean_key(name: object) -> str:
+    """A name without dots and slashes, which mean something in a key."""
+    return re.sub(r"[^\w-]+", "_", str(name))
 
 
 class SampleSource(Protocol):
@@ -99,8 +107,12 @@ def write_shards(
 
 def left_out_of(directory: Path) -> list[str]:
     """Samples that could not be written into the shards of a split."""
-    stats = [json.loads(path.read_text()) for path in sorted(directory.glob("*_stats.json"))]
-    return [cause for stat in stats for cause in stat["left_out"]]
+    left_out: list[str] = []
+    for path in sorted(directory.glob("*_stats.json")):
+        shard = path.name.replace("_stats.json", ".tar")
+        with naming_damage(path, f"remove {shard} beside it and call again, which makes both anew"):
+            left_out += json.loads(path.read_text("utf-8"))["left_out"]
+    return left_out
 
 
 def write_shard(job: ShardJob) -> int:

@@ -14,7 +14,8 @@ import numpy as np
 from datamodules.columns import Columns, ColumnsAsked, choose_columns, is_url, url_refusal
 from datamodules.holdout import VAL_FRACTION, check_held_out, check_val_fraction, held_out
 from datamodules.packing import DatasetParts
-from datamodules.table_source import ROW, TableSource, clean_key, is_missing
+from datamodules.shards import clean_key
+from datamodules.table_source import ROW, TableSource, is_missing
 from datamodules.tables import Table, TableRow, open_table
 
 __all__ = ["table_dataset"]
@@ -45,11 +46,10 @@ class _Splits:
         image = values.get(self.columns.image)
         if number <= _EVERY and is_url(image):
             raise ValueError(url_refusal(table.path, self.columns.image, self.columns.captions))
-        split = "train"  # of unreadable rows too, which are left out, and named, when they are packed
         if self.of_tables:
             split = self.of_tables[number_of_table]
-        elif row.values is None:
-            pass
+        elif row.values is None:  # it is left out, and named, when it is packed
+            split = next(iter(self.rows), "train") if self.columns.split else "train"
         elif self.columns.split:
             split = self._split(table, number, values[self.columns.split])
         else:
@@ -126,10 +126,12 @@ def table_dataset(
         progress("read tables", table.end - reported, total)
         facts = table.path.stat()
         listing.update(os.fsencode(f"{table.path.name}|{facts.st_size}|{facts.st_mtime_ns}\n"))
+    what = f"rows of {', '.join(path.name for path in paths[:3])}"
+    if not splits.rows:
+        raise ValueError(f"there are no {what}")
     splits.check_keys()
     rows = {split: np.asarray(numbers).reshape(-1, 3) for split, numbers in sorted(splits.rows.items())}
     if is_divided:
-        what = f"rows of {', '.join(path.name for path in paths[:3])}"
         check_held_out({split: len(places) for split, places in rows.items()}, val_fraction, what)
     folder = images or paths[0].parent
     description = {

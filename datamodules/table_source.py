@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ import numpy as np
 from datamodules.captions import caption_of
 from datamodules.columns import Columns
 from datamodules.decode import BrokenSampleError
-from datamodules.shards import Sample
+from datamodules.shards import Sample, clean_key
 from datamodules.stored_image import StoredImage, read_image, stored_image
 from datamodules.tables import Table
 
-__all__ = ["ROW", "TableSource", "clean_key", "is_missing"]
+__all__ = ["ROW", "TableSource", "is_missing"]
 
 ROW = np.dtype([("table", "<i4"), ("place", "<i8"), ("number", "<i8")])
 
@@ -108,11 +107,6 @@ class TableSource:
         if is_missing(value):
             raise BrokenSampleError(f"no key in the column {self.columns.key}")
         return clean_key(value)
-
-
-def clean_key(name: object) -> str:
-    """A key without dots and slashes."""
-    return re.sub(r"[^\w-]+", "_", str(name))
 
 
 def _cleaned(caption: object) -> str:

@@ -70,7 +70,7 @@ def _contents(folder: Path) -> dict[Kind, str]:
     shard = next((path for pattern in ("*.tar", "*/*.tar") for path in folder.glob(pattern)), None)
     # img2dataset writes a Parquet file of the captions beside every shard
     table = next((path for path in _table_files(folder) if not path.with_suffix(".tar").exists()), None)
-    image = next((path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES), None)
+    image = next((path for path in folder.rglob("[!.]*") if path.suffix.lower() in IMAGE_SUFFIXES), None)
     found: dict[Kind, Path | None] = {"shards": shard, "table": table, "folder": image}
     return {kind: path.relative_to(folder).as_posix() for kind, path in found.items() if path is not None}
 

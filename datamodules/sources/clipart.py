@@ -16,6 +16,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from datamodules.packing import DatasetParts, Progress
+from datamodules.shards import clean_key
 from datamodules.sources.debian import fetch_deb
 from datamodules.sources.pictures import Picture, PictureConfig, PictureSource, inspect_pictures
 from datamodules.sources.splits import split_by_concept
@@ -184,7 +185,7 @@ def clipart_dataset(config: ClipartConfig, packages: Path, progress: Progress) -
         text = caption(name.rpartition("/")[0], shown[path], words)
         metadata = {"captions": {"short": shown[path]}, "title": words.title, "keywords": words.keywords}
         metadata |= {"creator": words.creator, "file": name, "source": pixels.id, "license": "public domain"}
-        key = re.sub(r"[^\w-]+", "_", name.removesuffix(".png"))
+        key = clean_key(name.removesuffix(".png"))
         return Picture(key, path, text, metadata, usable[path])
 
     description = {"name": "clipart", "version": _VERSION, **asdict(config)}

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from datamodules.packing import DatasetParts, Progress
+from datamodules.shards import clean_key
 from datamodules.sources.debian import fetch_deb
 from datamodules.sources.pictures import Picture, PictureConfig, PictureSource, inspect_pictures
 from datamodules.sources.splits import split_by_concept
@@ -103,7 +104,7 @@ def stamps_dataset(config: StampsConfig, packages: Path, progress: Progress) -> 
         name = path.relative_to(root).as_posix()
         captions = {language: said[path][language] for language in config.languages if language in said[path]}
         metadata = {"file": name, "captions": captions, "source": package.id, "license": "GPL-2"}
-        key = re.sub(r"[^\w-]+", "_", name.removesuffix(".png"))
+        key = clean_key(name.removesuffix(".png"))
         return Picture(key, path, shown[path], metadata, usable[path])
 
     description = {"name": "stamps", "version": _VERSION, **asdict(config)}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -86,11 +87,66 @@ def test_changed_captions_change_the_fingerprint(pictures: Path) -> None:
     assert folder_dataset(pictures, val_fraction=0.0).description["files"] != before
 
 
+def test_sidecars_may_be_named_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name, suffix in (("a", ".TXT"), ("b", ".Txt"), ("c", ".JSON")):
+        Image.new("RGB", (4, 4)).save(tmp_path / "in" / f"{name}.JPG")
+        words = f"picture {name}" if suffix != ".JSON" else json.dumps({"caption": f"picture {name}"})
+        (tmp_path / "in" / f"{name}{suffix}").write_text(words)
+    parts = folder_dataset(tmp_path / "in", val_fraction=0.0)
+    source = parts.splits["train"]
+    assert [source[k].caption for k in range(3)] == ["picture a", "picture b", "picture c"]
+    (tmp_path / "in" / "a.TXT").write_text("changed")
+    assert folder_dataset(tmp_path / "in", val_fraction=0.0).description != parts.description
+
+
+def test_captions_that_are_not_utf8_are_left_out_and_named(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "deep" / "photo 3.v2.txt").write_bytes(b"caf\xe9")
+    (pictures / "plain.json").write_bytes(b'{"caption": "caf\xe9"}')
+    result = pack_dataset(tmp_path / "out", folder_dataset(pictures, val_fraction=0.0))
+    assert result["counts"] == {"train": 19}
+    assert result["left_out"]["train"] == [
+        "plain.PNG: its .json is not UTF-8",
+        "deep/photo 3.v2.jpg: its .txt is not UTF-8",
+    ]
+
+
 def test_a_dangling_link_is_left_out_and_named(pictures: Path, tmp_path: Path) -> None:
     (pictures / "gone.png").symlink_to(tmp_path / "nowhere.png")
     result = pack_dataset(tmp_path / "out", folder_dataset(pictures, val_fraction=0.0))
     assert result["counts"] == {"train": 21}
     assert result["left_out"]["train"][0].startswith("gone.png: ")
+
+
+def test_every_folder_is_gone_through_once_also_behind_links(pictures: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    Image.new("RGB", (5, 5)).save(elsewhere / "far.png")
+    (elsewhere / "far.txt").write_text("far")
+    (elsewhere / "back").symlink_to(pictures)
+    (pictures / "linked").symlink_to(elsewhere)
+    source = folder_dataset(pictures, val_fraction=0.0).splits["train"]
+    assert len(source) == 22
+    assert "far" in {source[k].caption for k in range(22)}
+
+
+def test_hidden_files_are_no_images_and_images_of_other_formats_are_named(
+    pictures: Path, tmp_path: Path
+) -> None:
+    (pictures / "._plain.png").write_bytes(b"of macOS")
+    (pictures / ".thumbnails").mkdir()
+    Image.new("RGB", (5, 5)).save(pictures / ".thumbnails" / "plain.png")
+    Image.new("RGB", (5, 5)).save(pictures / "moving.gif")
+    (pictures / "moving.txt").write_text("it moves")
+    result = pack_dataset(tmp_path / "out", folder_dataset(pictures, val_fraction=0.0))
+    assert result["counts"] == {"train": 21}
+    assert result["left_out"] == {"train": ["moving.gif: neither a PNG, nor a JPEG, nor a WebP file"]}
+
+
+def test_names_that_are_no_utf8_can_be_told(pictures: Path, tmp_path: Path) -> None:
+    (pictures / os.fsdecode(b"caf\xe9.png")).write_bytes(b"")
+    result = pack_dataset(tmp_path / "out", folder_dataset(pictures, val_fraction=0.0))
+    assert result["left_out"]["train"][0].startswith(r"caf\xe9.png: ")
 
 
 def test_odd_json_beside_an_image_stops_nothing(pictures: Path, tmp_path: Path) -> None:

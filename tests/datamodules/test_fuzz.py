@@ -20,8 +20,8 @@ import pytest
 from PIL import Image
 
 from datamodules.index import ShardIndex
+from datamodules.indexing import index_directory
 from datamodules.module import ImageTextDataModule
-from datamodules.packing import index_directory
 from datamodules.stream import BrokenDataError
 from infinity.schedules import Resolution
 from tests.datamodules.conftest import write_tar

@@ -116,6 +116,13 @@ def test_a_folder_without_shards_is_an_error(tmp_path: Path) -> None:
         index_directory(tmp_path)
 
 
+def test_compressed_shards_beside_others_are_not_passed_over(tmp_path: Path) -> None:
+    for name in ("0.tar", "0.tar.gz", "1.tgz"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ValueError, match=r"holds compressed shards too \(1\.tgz\).*unpack them"):
+        index_directory(tmp_path)
+
+
 def test_indexing_in_processes_gives_the_same_index(foreign: Path) -> None:
     alone = index_directory(foreign)["foreign"].fingerprint
     assert index_directory(foreign, num_workers=2)["foreign"].fingerprint == alone

@@ -240,9 +240,10 @@ def test_a_folder_with_several_kinds_is_taken_for_what_is_said(
         (["TABLE", "OUT", "--split_column=caption", "--val_fraction=0.1"], "both say how to divide"),
         (["TABLE", "OUT", "--val_fraction=1"], "val_fraction must be in [0, 1), got 1.0"),
         (["TABLE", "OUT", "--ray_address=auto"], "--ray_address needs --engine ray"),
+        (["TABLE", "s3://bucket/out"], "s3://bucket/out is a URL, but only a folder of this machine can be"),
         (["TABLE", "OUT", "--max_side=0"], "max_side must be at least 1, got 0"),
         (["TABLE", "OUT", "--val_fraction=0"], "none of 14 samples of train that were tried is usable: "),
-        (["TABLE", "OUT", "--images=IN", "--val_fraction=0", "--max_left_out=0"], "1 of 41 samples of train"),
+        (["TABLE", "OUT", "--images=IN", "--val_fraction=0", "--max_left_out=0"], "1 of 41 samples are un"),
     ],
 )
 def test_mistakes_are_one_sentence(

@@ -109,6 +109,12 @@ def test_a_folder_with_other_things_in_it_is_refused(tmp_path: Path) -> None:
         pack_dataset(tmp_path, shapesworld_dataset(CONFIG))
 
 
+def test_what_a_run_left_that_was_killed_at_its_start_is_no_other_data_set(tmp_path: Path) -> None:
+    (tmp_path / ".dataset.json.7.tmp").write_text("{")
+    pack_dataset(tmp_path, shapesworld_dataset(CONFIG))
+    assert not list(tmp_path.glob(".*"))
+
+
 @pytest.mark.parametrize("text", ["{", "[1]", "3"])
 def test_a_damaged_description_is_named(text: str, tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text(text)
@@ -128,10 +134,16 @@ def test_broken_samples_are_left_out_counted_and_named(tmp_path: Path) -> None:
 
 def test_too_many_broken_samples_stop_the_command(tmp_path: Path) -> None:
     parts = shapesworld_dataset(CONFIG)
-    partly = Partly(parts.splits["train"], lambda index: index % 5 == 0)
-    with pytest.raises(ValueError, match=r"4 of 20 samples of train are unusable.*0\.1: file 0: unreadable"):
+    partly = Partly(parts.splits["train"], lambda index: index % 2 == 0)
+    with pytest.raises(ValueError, match=r"10 of \d+ samples are unusable.*0\.1: file 0: unreadable.*allow"):
         pack_dataset(tmp_path / "a", with_train(parts, partly))
     assert json.loads((tmp_path / "a" / "dataset.json").read_text())["complete"] is False
+
+
+def test_a_small_split_may_lose_a_larger_share_than_the_whole_data_set(tmp_path: Path) -> None:
+    parts = shapesworld_dataset(CONFIG)
+    splits = {**parts.splits, "val": Partly(parts.splits["val"], lambda index: index == 1)}
+    assert pack_dataset(tmp_path / "a", parts._replace(splits=splits))["counts"]["val"] == 2
 
 
 def test_progress_reaches_the_total_of_every_step(tmp_path: Path) -> None:

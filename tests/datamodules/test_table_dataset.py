@@ -121,6 +121,18 @@ def test_a_column_can_name_the_splits_and_another_the_keys(photos: Path) -> None
     }
 
 
+def test_a_broken_row_makes_no_split_of_its_own(photos: Path) -> None:
+    (photos / "t.csv").write_text("image,caption,part\np0.png,a,test\np1.png\n")
+    parts = make(photos / "t.csv", split="part")
+    assert {split: len(source) for split, source in parts.splits.items()} == {"test": 2}
+
+
+def test_a_table_without_rows_is_refused(photos: Path) -> None:
+    (photos / "t.csv").write_text("image,caption,part\n")
+    with pytest.raises(ValueError, match=r"there are no rows of t\.csv"):
+        make(photos / "t.csv", split="part")
+
+
 def test_rows_without_a_key_are_left_out(photos: Path) -> None:
     rows = [{"image": f"p{k}.png", "caption": "a", "id": key} for k, key in enumerate(("x", None, "", None))]
     source = make(write_lines(photos / "t.jsonl", rows), key="id").splits["train"]
