@@ -11,7 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-__all__ = ["SIGNATURE", "LookAlikes", "find_look_alikes", "keep_one_of_each", "signature_of"]
+__all__ = [
+    "SIGNATURE",
+    "LookAlikes",
+    "check_distance",
+    "find_look_alikes",
+    "keep_one_of_each",
+    "signature_of",
+]
 
 _THUMBNAIL = 4
 SIGNATURE = np.dtype([("hash", "<u8"), ("colors", "u1", (_THUMBNAIL * _THUMBNAIL * 3,))])
@@ -42,6 +49,12 @@ def signature_of(image: Image.Image) -> np.void:
     return record[()]
 
 
+def check_distance(max_distance: int) -> None:
+    """Refuse what :func:`find_look_alikes` can't do, before hours are spent on signatures."""
+    if not 0 <= max_distance <= 7:
+        raise ValueError(f"max_distance must be in [0, 7] of 64 bits, got {max_distance}")
+
+
 def find_look_alikes(signatures: np.ndarray, max_distance: int, max_color: float) -> LookAlikes:
     """Signatures with at most `max_distance` unlike bits and `max_color` mean difference of colors (0-255).
 
@@ -49,8 +62,7 @@ def find_look_alikes(signatures: np.ndarray, max_distance: int, max_color: float
     compared. The time grows with the number of pairs that share a band, for N unlike images and distance d
     about (d + 1) N^2 / 2^(64 / (d + 1)) / 2; copies of one image cost nothing, as they are one class.
     """
-    if not 0 <= max_distance <= 7:
-        raise ValueError(f"max_distance must be in [0, 7] of 64 bits, got {max_distance}")
+    check_distance(max_distance)
     as_bytes = np.ascontiguousarray(signatures).view(f"S{SIGNATURE.itemsize}")
     _, places, classes = np.unique(as_bytes, return_index=True, return_inverse=True)
     hashes, colors = signatures["hash"][places], signatures["colors"][places].astype(np.int16)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from jsonargparse import ArgumentParser, Namespace
+from jsonargparse.typing import NonNegativeFloat, NonNegativeInt
 
-from datamodules.command_line import command_parser
+from datamodules.command_line import command_parser, local_folder
+from datamodules.duplicates import check_distance
 from datamodules.packing import Progress
 from datamodules.splits import dataset_splits
+from datamodules.storage import join
 from infinity.atomic import write_atomically
 from infinity.schedules import ASPECT_RATIOS, Resolution
 
@@ -26,18 +29,20 @@ def parser() -> ArgumentParser:
         "and a page to look at. Only headers and captions are read, unless --duplicates is given.",
         "stats data/mine --duplicates --resolution.pixels 0.25M",
     )
-    made.add_argument("root", type=str, help="OUT: data set directory")
+    made.add_argument("root", type=str, help="OUT: data set directory, or its URL with --report")
     made.add_argument("--report", type=str, help="folder to write (default: OUT/stats)")
     made.add_argument("--duplicates", action="store_true", help="decode all images; find what is there twice")
     made.add_argument(
-        "--max_distance", type=int, default=3, help="of perceptual hashes that look alike, in bits"
-    )
-    made.add_argument("--max_color", type=float, default=6.0, help="of color thumbnails, in steps of 255")
-    made.add_argument(
-        "--num_decoded", type=int, default=256, help="images per split to try without --duplicates"
+        "--max_distance", type=NonNegativeInt, default=3, help="of perceptual hashes that look alike, in bits"
     )
     made.add_argument(
-        "--max_captions", type=int, default=1_000_000, help="samples per split to read captions of"
+        "--max_color", type=NonNegativeFloat, default=6.0, help="of color thumbnails, in steps of 255"
+    )
+    made.add_argument(
+        "--num_decoded", type=NonNegativeInt, default=256, help="images per split to try without --duplicates"
+    )
+    made.add_argument(
+        "--max_captions", type=NonNegativeInt, default=1_000_000, help="samples per split to read captions of"
     )
     made.add_class_arguments(Resolution, "resolution", help="the image shapes, as a training config has them")
     made.set_defaults({"resolution.aspect_ratios": ASPECT_RATIOS})
@@ -60,9 +65,11 @@ def run(options: Namespace, progress: Progress) -> str:
     )
     from datamodules.statistics.tables import draw_tables
 
-    root = Path(options.root)
     resolution = Resolution(**options.resolution.as_dict())
-    splits = dataset_splits(root)
+    check_distance(options.max_distance)
+    splits = dataset_splits(options.root)
+    folder = local_folder(options.report or join(options.root, "stats"))
+    folder.mkdir(parents=True, exist_ok=True)  # before all images are read for it
     images, captions, pixels = {}, {}, {}
     for name, index in splits.items():
         index.verify()
@@ -77,7 +84,7 @@ def run(options: Namespace, progress: Progress) -> str:
         find_duplicates(pixels, options.max_distance, options.max_color) if options.duplicates else None
     )
     report = DatasetReport(
-        name=root.resolve().name,
+        name=os.path.basename(os.path.abspath(options.root)),
         resolution=_words(resolution),
         splits={
             name: SplitReport.of(index, images[name], captions[name], pixels[name], resolution)
@@ -87,8 +94,6 @@ def run(options: Namespace, progress: Progress) -> str:
     )
     plots = draw_plots(images, captions, resolution)
     page = render_page(report, plots, galleries(splits, duplicates))
-    folder = Path(options.report) if options.report else root / "stats"
-    folder.mkdir(parents=True, exist_ok=True)
     for name, png in plots.items():
         write_atomically(folder / f"{name}.png", png)
     write_atomically(folder / "stats.json", json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n")

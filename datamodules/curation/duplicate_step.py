@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from datamodules.curation.step import Scored, Step, Verdict, register
-from datamodules.duplicates import SIGNATURE, find_look_alikes, keep_one_of_each, signature_of
+from datamodules.duplicates import SIGNATURE, check_distance, find_look_alikes, keep_one_of_each, signature_of
 from datamodules.index import ShardIndex
 from datamodules.sample_files import StoredSample
 
@@ -37,6 +37,9 @@ class NearDuplicates(Step):
     decides_by: ClassVar[tuple[str, ...]] = ("max_distance", "max_color")
     score_type: ClassVar[np.dtype] = SIGNATURE
     compares: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_distance(self.max_distance)
 
     def score(self, sample: StoredSample) -> np.void:
         return signature_of(sample.image)

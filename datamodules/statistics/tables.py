@@ -15,7 +15,7 @@ __all__ = ["draw_tables"]
 
 def draw_tables(report: DatasetReport) -> str:
     """An overview of the splits, their buckets, what is there twice and what is broken."""
-    console = Console(file=(text := io.StringIO()), width=max(Console().width, 100))
+    console = Console(file=(text := io.StringIO()), width=max(Console().width, 100), markup=False)
     console.print(_overview(report), _buckets(report), sep="\n")
     if report.duplicates is not None:
         found = report.duplicates
@@ -29,7 +29,7 @@ def draw_tables(report: DatasetReport) -> str:
     for split, one in report.splits.items():
         for what, causes in (("left out of the index", one.left_out), ("broken", one.broken)):
             for cause, count in causes.items():
-                console.print(f"{split}: {count} {what}: {cause}", highlight=False, markup=False)
+                console.print(f"{split}: {count} {what}: {cause}", highlight=False)
     return text.getvalue().rstrip()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from datamodules.__main__ import main
 from datamodules.module import ImageTextDataModule
 from tests.datamodules.conftest import CONFIG, RESOLUTION, MakeModule
 from tests.datamodules.http_server import RangeServer, serve
@@ -58,3 +59,13 @@ def test_a_missing_remote_shard_is_named_at_start(server: RangeServer, root: Pat
     (root / "train" / "00001.tar").unlink()
     with pytest.raises(ValueError, match=r"shard http://127.*/train/00001\.tar is missing"):
         module_of(server).setup("fit")
+
+
+def test_statistics_of_a_url_are_written_here(
+    server: RangeServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["stats", server.url, "--num_workers=1"]) == 1
+    assert "stats is a URL, but only a folder of this machine can be written" in capsys.readouterr().err
+    arguments = ["stats", server.url, f"--report={tmp_path / 'report'}", "--num_workers=1", "--num_decoded=2"]
+    assert main(arguments) == 0
+    assert (tmp_path / "report" / "stats.html").is_file()

@@ -21,7 +21,7 @@ SHAPE = ["--resolution.stride=16", "--resolution.sides=[1, 2, 4]", RATIOS]
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy within train, one of train in val; one broken image; three aspect ratios."""
-    root = tmp_path_factory.mktemp("data") / "set"
+    root = tmp_path_factory.mktemp("data") / "set [raw]"  # which is no markup of a terminal
     train = [
         ("a", texture(0, 128, 128), "a red circle"),
         ("b", texture(1, 90, 180), "blue"),
@@ -108,8 +108,10 @@ def test_the_page_is_whole_in_itself(root: Path, capsys: pytest.CaptureFixture[s
     sources = re.findall(r'(?:src|href)="([^"]{0,40})', page)
     assert len(sources) > 10
     assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert "in 2 splits" in page
     assert "a very small picture" in page
     told = capsys.readouterr().out
+    assert told.startswith("set [raw] ")
     assert "1 samples of val look like some of train" in " ".join(told.split())
     assert (root / "stats" / "ratios.png").read_bytes().startswith(b"\x89PNG")
 
@@ -119,6 +121,17 @@ def test_without_duplicates_few_images_are_decoded_and_captions_cannot_inject_ma
     quick = stats(tmp_path / "set", "--num_decoded=0")
     assert (quick["duplicates"], quick["splits"]["train"]["num_decoded"]) == (None, 0)
     assert "<script" not in (tmp_path / "set" / "stats" / "stats.html").read_text("utf-8")
+
+
+def test_what_the_comparison_cannot_do_is_refused_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_split(tmp_path / "set" / "train", [("k", texture(0), "words")])
+    assert main(["stats", str(tmp_path / "set"), "--duplicates", "--max_distance=8"]) == 1
+    assert "max_distance must be in [0, 7] of 64 bits, got 8" in capsys.readouterr().err
+    assert not (tmp_path / "set" / "stats").exists()
+    with pytest.raises(SystemExit):
+        main(["stats", str(tmp_path / "set"), "--num_decoded=-1"])
 
 
 def test_a_folder_without_an_index_is_one_sentence(

@@ -25,6 +25,10 @@ def test_a_file_gives_steps_in_order_with_their_settings(tmp_path: Path) -> None
         ("steps: [{resolution: {least: 1}}]", "step resolution: .*least"),
         ("steps: [{resolution: {min: many}}]", "step resolution: .*min"),
         ("steps: [{resolution: {min: 3, max: 2}}]", "min must not be above max, got 3.0 and 2.0"),
+        (
+            "steps: [{near_duplicates: {max_distance: 9}}]",
+            r"max_distance must be in \[0, 7\] of 64 bits, got 9",
+        ),
         ("steps: [{caption_length: {unit: lines}}]", "step caption_length: .*unit"),
         ("steps: [{resolution: 256}]", "must have names, as `min: 256`, got 256"),
         ("steps: [resolution]", "a step is its name with its settings"),
