@@ -48,7 +48,8 @@ def compare_scales(ledger: Ledger, name: str, detach: bool) -> None:
         ledger.equal(f"{name}.s{k}.bits", bits, bits_of)
         following = schedule[min(k + 1, len(schedule) - 1)]
         smaller = area_down(quantizer.sum_codes(recorded[: k + 1], schedule), following)
-        ledger.relative(f"{name}.s{k}.var_input_next_area", smaller[:, :, None], LIMIT)
+        floor = z.shape[1] ** -0.5  # of one code: the first ones may cancel out
+        ledger.relative(f"{name}.s{k}.var_input_next_area", smaller[:, :, None], LIMIT, floor=floor)
     ledger.relative(f"{name}.zq", codes.features_BDHW, LIMIT)
     ledger.relative(f"{name}.grad_z", gradient((codes.features_BDHW * ledger["w"]).sum(), z), LIMIT)
     # the official release computes no penalties and says 0; its formulas are recorded as "loss"
