@@ -24,8 +24,6 @@ from functools import lru_cache
 from typing import IO
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from PIL import Image, ImageChops, ImageCms, ImageOps
 
 __all__ = ["BrokenSampleError", "bucket_pixels", "check_pixels", "cover_crop", "decode_rgb", "image_size"]
@@ -192,6 +190,10 @@ def cover_crop(
     Args:
         size: width and height of what is shown, if it ends within the last column and row of the image.
     """
+    # not at the top: packing needs no torch, whose import takes each of its processes seconds
+    import torch
+    from torch.nn import functional as F
+
     full_w, full_h = size or image.size
     step = min(full_w / width, full_h / height)
     left, top = round((full_w - width * step) / 2), round((full_h - height * step) / 2)
