@@ -13,6 +13,7 @@ _COLUMNS = (
     *("metric", "A", "B", "B - A", "95 % interval", "p", "p (Holm)"),
     *("detectable", "test", "B is"),
 )
+_NUM_NAMED = 4
 
 
 def render_comparison(comparison: Comparison) -> str:
@@ -35,7 +36,9 @@ def render_comparison(comparison: Comparison) -> str:
             "or more seeds to see how much these vary.",
         ]
     if comparison.left_out:
-        lines += ["", f"Not compared, as one run alone has it: {', '.join(comparison.left_out)}."]
+        named = ", ".join(comparison.left_out[:_NUM_NAMED])
+        more = ", .." if len(comparison.left_out) > _NUM_NAMED else ""
+        lines += ["", f"{len(comparison.left_out)} metrics of one run alone were left out: {named}{more}"]
     if comparison.settings:
         lines += ["", "## What else differs", ""]
         rows = [(name, _short(a), _short(b)) for name, (a, b) in comparison.settings.items()]

@@ -2,8 +2,8 @@
 
 A metric can be compared prompt by prompt if it is a mean over images: of all of them, of a part of them that
 its id names (``../id/two_object``), or the unweighted mean over groups of them (GenEval's overall score).
-Which it is, is found by trying: a view counts only if it gives the metric's value back in both runs. Other
-metrics (a Fréchet distance) have no paired test.
+Which it is, is found by trying: a view counts only if it gives the metric's value and number of images back
+in both runs. Other metrics (a Fréchet distance) have no paired test.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ __all__ = ["Columns", "Source", "columns_of", "paired_tallies"]
 
 _SCALES = (1.0, 100.0)
 _SAMPLES = "samples"  # ShapesEval's arm of the model's own images; ids name the others last
+_DIFFERENCES = "]/gap/"  # ShapesEval's differences of means
 _NOT_MEASURED = ("index", "image", "seed", "number", "aspect_ratio")
 _NOT_GROUPED = ("prompt", "prompt_id", "rewritten", "file", "sha256", "reason")
 
@@ -47,6 +48,8 @@ class Source(NamedTuple):
         """Whether it is known for metrics of this name."""
         last_knob = metric_id.partition("]")[0].rpartition(",")[2]
         if self.arm and not last_knob.startswith("verifier=" if self.arm == _SAMPLES else self.arm):
+            return False
+        if _DIFFERENCES in metric_id:
             return False
         return self.task not in TASKS or _name_of(metric_id) in map(_name_of, TASKS[self.task].metrics)
 
@@ -79,7 +82,7 @@ def paired_tallies(
             if None in tallies or list(tallies[0][0]) != list(tallies[1][0]):
                 continue
             pair = tallies[0][1], tallies[1][1]
-            if all(_is_same(tally.value, metric.value) for tally, metric in zip(pair, metrics, strict=True)):
+            if all(_is_mean(metric, tally) for metric, tally in zip(metrics, pair, strict=True)):
                 return pair
     return None
 
@@ -127,9 +130,10 @@ def _views(metric_id: str, columns: Columns) -> Iterator[_View]:
                     yield _View(value, part, group, scale)
 
 
-def _is_same(found: float, value: float) -> bool:
-    """Rows may be rounded to four digits."""
-    return math.isclose(found, value, rel_tol=1e-4, abs_tol=1e-6)
+def _is_mean(metric: MetricValue, tally: Tally) -> bool:
+    """Whether a metric is the mean of these values; rows may be rounded to four digits."""
+    is_same = math.isclose(tally.value, metric.value, rel_tol=1e-4, abs_tol=1e-6)
+    return is_same and tally.counts_P.sum() == metric.n
 
 
 def _columns(rows: Sequence[Mapping[str, Any]], prompts: Sequence[str]) -> Columns:

@@ -15,7 +15,7 @@ from evaluation.provenance import Provenance, sha256_of
 from evaluation.runner.selection import SelectedTask
 from evaluation.shard_images import IMAGE_SUFFIXES
 from evaluation.tasks.api import EvalContext, EvalSample
-from infinity.json_files import read_json
+from infinity.json_files import read_json_object
 
 __all__ = ["basis_of", "data_fingerprint", "inputs_of"]
 
@@ -63,7 +63,8 @@ def data_fingerprint(data: Path | None) -> dict[str, str]:
     if data is None:
         return {}
     path = data / "dataset.json"
-    return {data.name: str(read_json(path).get("fingerprint", "")) if path.is_file() else _of_files(data)}
+    told = read_json_object(path).get("fingerprint") if path.is_file() else None
+    return {data.resolve().name: str(told or _of_files(data))}
 
 
 def _of_files(data: Path) -> str:

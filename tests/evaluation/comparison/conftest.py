@@ -60,7 +60,7 @@ def write_run(tmp_path: Path) -> WriteRun:
         metrics = (
             metric(f"things[{knobs}]", estimate.value, ci95=(estimate.low, estimate.high)),
             metric(f"things[{knobs}]/mean of tags", float(np.mean(tags))),
-            metric(f"things[{knobs}]/hard", tags[1]),
+            metric(f"things[{knobs}]/hard", tags[1], n=n // 2),
             metric(f"things[{knobs}]/percent", 100 * estimate.value),
             metric(f"fid[{knobs}]", fid[0], direction="lower", ci95=fid[1]),
             metric("parameters", 10.0 + seed, direction="none"),

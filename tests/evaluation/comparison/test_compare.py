@@ -88,6 +88,21 @@ def test_a_number_that_rows_give_back_by_chance_is_not_paired(
     assert {one.test for one in compare_runs(*runs).metrics} == {"none", "intervals"}
 
 
+def test_a_number_of_other_images_or_a_difference_that_rows_give_back_by_chance_is_not_paired(
+    write_run: WriteRun,
+) -> None:
+    runs = write_run("a"), write_run("b", seed=1)
+    for path in runs:
+        fields = Result.load(path).to_dict()
+        whole = fields["metrics"][0]
+        others = [
+            {**whole, "id": "things[4 images]/any", "n": 30},
+            {**whole, "id": "things[4 images]/gap/hard"},
+        ]
+        Result.from_dict({**fields, "metrics": [whole, *others]}).save(path)
+    assert [one.test for one in compare_runs(*runs).metrics] == ["paired prompts", "intervals", "intervals"]
+
+
 def test_rows_that_do_not_give_the_metric_are_not_used(write_run: WriteRun) -> None:
     runs = write_run("a"), write_run("b", seed=1)
     rows = read_samples(runs[1])
@@ -155,7 +170,7 @@ def test_what_one_run_alone_has_of_the_metrics_asked_for_is_left_out_and_named(
     Result.from_dict({**fields, "metrics": [*fields["metrics"], harder]}).save(first)
     main(["compare", str(first), str(second), "--only", "things", "--output", str(first / "versus")])
     lone = "things[4 images]/harder (in a alone)"
-    assert f"Not compared, as one run alone has it: {lone}." in capsys.readouterr().out
+    assert f"1 metrics of one run alone were left out: {lone}\n" in capsys.readouterr().out
     written = json.loads((first / "versus" / "comparison.json").read_text())
     assert written["left_out"] == [lone]
     assert len(written["metrics"]) == 4

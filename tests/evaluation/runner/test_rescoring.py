@@ -92,3 +92,6 @@ def test_data_that_does_not_say_what_it_is_is_known_by_its_files(tmp_path: Path)
     assert data_fingerprint(data) != {"data": first}
     (data / "dataset.json").write_text('{"fingerprint": "known"}')
     assert data_fingerprint(data) == {"data": "known"}
+    (data / "dataset.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"dataset\.json must hold a JSON object, got list"):
+        data_fingerprint(data)
