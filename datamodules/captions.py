@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from datamodules.decode import BrokenSampleError
 
-__all__ = ["MAIN_KIND", "CaptionChoice", "Chosen", "caption_of", "captions_of", "texts_to_draw"]
+__all__ = ["MAIN_KIND", "CaptionChoice", "Chosen", "caption_of", "captions_of", "record_of", "texts_to_draw"]
 
 MAIN_KIND = "caption"
 _SUFFIX = "_caption"
@@ -101,6 +101,19 @@ def captions_of(text: bytes | None, metadata: bytes | None) -> dict[str, tuple[s
     return kinds
 
 
+def record_of(metadata: bytes | None) -> dict[str, Any]:
+    """What a ``.json`` holds."""
+    try:
+        record = json.loads(metadata or b"{}")
+    except UnicodeDecodeError:
+        raise BrokenSampleError("its .json is not UTF-8") from None
+    except (ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict):
+        raise BrokenSampleError("its .json is no JSON object")
+    return record
+
+
 def texts_to_draw(text: bytes | None, metadata: bytes | None, kinds: Sequence[str]) -> list[str]:
     """All that a :class:`CaptionChoice` among some of these kinds can take from a sample."""
     try:
@@ -114,14 +127,7 @@ def texts_to_draw(text: bytes | None, metadata: bytes | None, kinds: Sequence[st
 
 
 def _listed(text: bytes | None, metadata: bytes | None) -> Iterator[tuple[str, Any]]:
-    try:
-        record = json.loads(metadata or b"{}")
-    except UnicodeDecodeError:
-        raise BrokenSampleError("its .json is not UTF-8") from None
-    except (ValueError, RecursionError):
-        record = None
-    if not isinstance(record, dict):
-        raise BrokenSampleError("its .json is no JSON object")
+    record = record_of(metadata)
     main = _decoded(text)
     yield MAIN_KIND, main if _clean(main) else record.get(MAIN_KIND)
     captions = record.get("captions")

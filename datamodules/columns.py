@@ -57,7 +57,7 @@ def choose_columns(table: Path, names: Sequence[str], asked: ColumnsAsked) -> Co
             raise ValueError(f"there is no column {column!r}: {listed}")
     is_official = set(names) >= _OFFICIAL and not asked.captions
     if is_official:
-        captions = tuple((name, column) for name, column in _OFFICIAL_CAPTIONS.items() if column in names)
+        captions = tuple(_OFFICIAL_CAPTIONS.items())  # the first rows may lack one
     else:
         captions = tuple((column, column) for column in asked.captions or _guess(names, _CAPTIONS))
     image = [asked.image] if asked.image else _guess(names, _IMAGES)

@@ -7,13 +7,12 @@ stored as they are, not encoded again, unless they are to be made smaller. Hidde
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from datamodules.captions import caption_of
+from datamodules.captions import caption_of, record_of
 from datamodules.decode import BrokenSampleError
 from datamodules.holdout import check_held_out, check_val_fraction, held_out
 from datamodules.packing import DatasetParts
@@ -46,10 +45,8 @@ class FolderSource:
             text, metadata = (self._sidecar(path, suffix) for suffix in _SIDECARS)
             caption = caption_of(text, metadata)
             image = stored_image(data, self.max_side)
-            record = json.loads(metadata) if metadata else {}
-            if not isinstance(record, dict):
-                raise ValueError("its .json is no JSON object")
-        except (OSError, ValueError, RecursionError) as error:
+            record = record_of(metadata)
+        except (OSError, ValueError) as error:
             name = os.fsencode(self.paths[index]).decode(errors="backslashreplace")
             raise BrokenSampleError(f"{name}: {error}") from error
         key = _key(self.paths[index])

@@ -93,7 +93,7 @@ class TableSource:
         values = {
             name: value for name, value in row.items() if name not in elsewhere and not is_missing(value)
         }
-        if sum(map(len, captions.values())) > 1:
+        if len(self.columns.captions) > 1 or sum(map(len, captions.values())) > 1:
             values["captions"] = {
                 name: texts if len(texts) > 1 else texts[0] for name, texts in captions.items()
             }

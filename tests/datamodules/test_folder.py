@@ -154,7 +154,7 @@ def test_odd_json_beside_an_image_stops_nothing(pictures: Path, tmp_path: Path) 
     (pictures / "deep" / "photo 3.v2.json").write_text("[" * 10**5)
     result = pack_dataset(tmp_path / "out", folder_dataset(pictures, val_fraction=0.0))
     assert result["counts"] == {"train": 20}
-    assert result["left_out"]["train"][0].startswith("deep/photo 3.v2.jpg: ")
+    assert result["left_out"]["train"] == ["deep/photo 3.v2.jpg: its .json is no JSON object"]
 
 
 def test_unusable_files_are_named(pictures: Path, tmp_path: Path) -> None:

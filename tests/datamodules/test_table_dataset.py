@@ -76,7 +76,10 @@ def test_several_captions_go_into_the_json_and_the_first_is_the_main_one(photos:
     source = parts.splits["train"]
     assert source[0].caption == "a"
     assert source[0].metadata == {"path": "p0.png", "captions": {"short": "a", "long": ["b", "c"]}}
-    assert (source[2].caption, source[2].metadata) == ("only long", {"path": "p2.png"})
+    assert (source[2].caption, source[2].metadata) == (
+        "only long",
+        {"path": "p2.png", "captions": {"long": "only long"}},
+    )
     with pytest.raises(BrokenSampleError, match=r"t\.jsonl row 2: no caption in short, long"):
         source[1]
 
@@ -88,11 +91,12 @@ def test_the_official_format_is_recognised_with_short_captions_where_there_are_s
         {"image_path": str(photos / "p1.png"), **official},
     ]
     tables = [write_lines(photos / f"{ratio}_1.jsonl", [row]) for ratio, row in zip("ab", rows, strict=True)]
-    parts = table_dataset(tables, ColumnsAsked(), val_fraction=0.0)
+    parts = table_dataset(tables[::-1], ColumnsAsked(), val_fraction=0.0)
     assert parts.description["kind"] == "official jsonl"
-    samples = [parts.splits["train"][k] for k in range(2)]
+    samples = [parts.splits["train"][k] for k in (1, 0)]
     assert [sample.caption for sample in samples] == ["long words", "long words"]
     assert samples[0].metadata["captions"] == {"long": "long words", "short": "short"}
+    assert samples[1].metadata["captions"] == {"long": "long words"}
     assert samples[1].metadata["long_caption_type"] == "InternVL"
     assert len({sample.key for sample in samples}) == 2
 
