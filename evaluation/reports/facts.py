@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evaluation.reports.content import ReportContent
@@ -32,13 +32,21 @@ def all_caveats(results: Mapping[str, Result], content: ReportContent) -> list[s
         caveat if len(names) == len(results) else f"{', '.join(names)}: {caveat}"
         for caveat, names in recorded.items()
     ]
-    notes = [
-        f"{metric.id[: metric.id.find(']') + 1] or metric.id}: {metric.note}"  # one of all parts of a metric
-        for result in results.values()
-        for metric in result.metrics
-        if metric.note
-    ]
-    return list(dict.fromkeys([*content.caveats, *said, *notes]))
+    return list(dict.fromkeys([*content.caveats, *said, *_notes(results)]))
+
+
+def _notes(results: Mapping[str, Result]) -> Iterator[str]:
+    """Notes of metrics; one that several parts of a metric share is said once."""
+    parts: dict[str, dict[str, None]] = {}
+    noted: dict[tuple[str, str], dict[str, None]] = {}
+    for metric in (metric for result in results.values() for metric in result.metrics):
+        name, end, part = metric.id.partition("]")
+        parts.setdefault(name + end, {})[part.strip("/")] = None
+        if metric.note:
+            noted.setdefault((name + end, metric.note), {})[part.strip("/")] = None
+    for (name, note), own in noted.items():
+        which = "" if own.keys() == parts[name].keys() else f" ({', '.join(own)})"
+        yield f"{name}{which}: {note}"
 
 
 def provenance_facts(results: Mapping[str, Result]) -> dict[str, list[Any]]:

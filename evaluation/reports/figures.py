@@ -25,7 +25,7 @@ COLORS = (
     *("#2f6f9f", "#c4622d", "#4d7c3a", "#8a5a9e", "#a08020"),
     *("#1f8a85", "#b83f6d", "#6b7280", "#7a5230", "#5560c0"),
 )
-COARSE, FINE = np.array([214, 178, 94]), np.array([32, 72, 110])  # ends of the ramp for scales
+COARSE, FINE = np.array([214, 178, 94]), np.array([38, 88, 142])  # ends of the ramp for scales
 MAIN_QUANTITIES = ("loss", "bit_ce", "nll", "bit_accuracy", "psnr", "reconstruction")
 
 

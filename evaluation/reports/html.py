@@ -15,7 +15,7 @@ from PIL import Image
 from evaluation.reports.content import ReportContent, Sweep
 from evaluation.reports.facts import all_caveats, provenance_facts
 from evaluation.reports.figures import COLORS, history_panels
-from evaluation.reports.labels import format_column, format_interval, format_value, heading_of
+from evaluation.reports.labels import ARROWS, format_column, format_interval, format_value, heading_of
 from evaluation.reports.rows import headline_ids, metric_rows
 from evaluation.reports.scores import failures, forests
 from evaluation.results import MetricValue, Result, Table
@@ -49,6 +49,7 @@ def render_html(results: Mapping[str, Result], content: ReportContent) -> str:
         "shaded": _shaded,
         "pretty": lambda data: json.dumps(data, indent=2, default=str, sort_keys=True),
     }
+    environment.globals["arrows"] = ARROWS
     return environment.get_template("report.html.j2").render(
         results=results,
         content=content,

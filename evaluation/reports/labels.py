@@ -9,6 +9,7 @@ from evaluation.results import MetricValue
 from evaluation.shapeseval.results import VERIFIER_VERSION
 
 __all__ = [
+    "ARROWS",
     "Cell",
     "default_headline",
     "format_column",
@@ -16,6 +17,7 @@ __all__ = [
     "format_number",
     "format_value",
     "heading_of",
+    "is_baseline",
     "label_of",
     "num_decimals",
     "title_of",
@@ -23,6 +25,9 @@ __all__ = [
 ]
 
 Cell = str | float | int | None
+
+ARROWS = {"higher": "↑", "lower": "↓", "none": ""}
+"""Which way a metric is better."""
 
 _MAX_HEADLINE = 16
 _LABELS = {
@@ -51,6 +56,7 @@ _LABELS = {
     "frechet_inf": "Fréchet distance of infinite images",
     "rfid_imagenet": "rFID on ImageNet",
     "clipscore": "CLIPScore",
+    "clipscore_embedded": "Caption cosine of embedded encoders",
     "imagereward": "ImageReward",
     "hpsv2.1": "HPSv2.1",
     "pickscore": "PickScore",
@@ -102,9 +108,14 @@ def label_of(metric: MetricValue) -> str:
     return title_of(name) + (f", {words(tail)}" if tail else "")
 
 
+def is_baseline(metric: MetricValue) -> bool:
+    """Whether it is what a score is held against, of which more is not better."""
+    return any(f",{arm}]" in metric.id for arm in _ARMS if arm != "reconstructions")
+
+
 def title_of(name: str) -> str:
     """What a metric, a task or a prompt set is called."""
-    return _LABELS.get(name, words(name))
+    return _LABELS.get(name.replace("-", "_")) or _LABELS.get(name) or heading_of(name)
 
 
 def heading_of(name: str) -> str:

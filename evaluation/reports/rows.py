@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evaluation.reports.labels import default_headline, label_of
+from evaluation.reports.labels import default_headline, is_baseline, label_of
 from evaluation.reports.paper import is_stand_in, published
 from evaluation.results import MetricValue, Result
 
@@ -48,7 +48,7 @@ def metric_rows(results: Mapping[str, Result], metric_ids: Sequence[str] | None 
             if metric
         ]
         best = {"higher": max(values), "lower": min(values), "none": None}[one.direction]
-        best = best if len(set(values)) > 1 else None
+        best = best if len(set(values)) > 1 and not is_baseline(one) else None
         rows.append(
             MetricRow(
                 label=label_of(one),

@@ -7,7 +7,7 @@ from itertools import combinations
 
 from evaluation.reports.content import Sweep
 from evaluation.reports.figures import Dot, scatter_chart
-from evaluation.reports.labels import label_of
+from evaluation.reports.labels import ARROWS, is_baseline, label_of
 from evaluation.reports.runs import EvaluatedRun
 from evaluation.results import MetricValue
 
@@ -15,7 +15,7 @@ __all__ = ["is_sweep", "pareto_front", "sweeps", "trade_off"]
 
 
 def sweeps(runs: Sequence[EvaluatedRun], metric_ids: Sequence[str]) -> tuple[Sweep, ...]:
-    """A heat map of every metric: guidance downwards, temperature to the right; none if nothing is swept."""
+    """A heat map of every metric that settings change: guidance downwards, temperature to the right."""
     if not is_sweep(runs):
         return ()
     settings = [(run.setting["guidance"], run.setting["temperature"]) for run in runs]
@@ -28,7 +28,8 @@ def sweeps(runs: Sequence[EvaluatedRun], metric_ids: Sequence[str]) -> tuple[Swe
             for metric in run.result.metrics
             if metric.id == metric_id
         }
-        if metrics:
+        values = {metric.value for metric in metrics.values() if not is_baseline(metric)}
+        if len(values) > 1:
             cells = tuple(tuple(metrics.get((row, column)) for column in columns) for row in rows)
             title = label_of(next(iter(metrics.values())))
             found.append(Sweep(title=title, rows=rows, columns=columns, cells=cells))
@@ -54,6 +55,8 @@ def trade_off(runs: Sequence[EvaluatedRun], metric_ids: Sequence[str]) -> str:
         if (metrics := [m for run in runs for m in run.result.metrics if m.id == metric_id])
         and len(metrics) == len(runs)
         and metrics[0].direction != "none"
+        and not is_baseline(metrics[0])
+        and len({metric.value for metric in metrics}) > 1
     ]
     if not is_sweep(runs) or len(shared) < 2:
         return ""
@@ -70,7 +73,7 @@ def trade_off(runs: Sequence[EvaluatedRun], metric_ids: Sequence[str]) -> str:
         )
         for number, (run, one, other) in enumerate(zip(runs, across, up, strict=True))
     ]
-    return scatter_chart(dots, label_of(across[0]), label_of(up[0]))
+    return scatter_chart(dots, *(f"{label_of(one)} {ARROWS[one.direction]}" for one in (across[0], up[0])))
 
 
 def pareto_front(across: Sequence[MetricValue], up: Sequence[MetricValue]) -> set[int]:

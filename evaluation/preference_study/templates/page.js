@@ -5,6 +5,7 @@ const buttons = [...document.querySelectorAll("[data-vote]")];
 let rater = "";
 let votes = []; // in the order of voting: pair, vote, seconds, at
 let shownAt = 0; // when both images of the current pair were there; 0 before
+let warning = "";
 
 // What a rater has done is kept under the study's and the rater's name.
 const slot = () => `infinity-preference:${study.study}:${rater}`;
@@ -12,14 +13,16 @@ const slot = () => `infinity-preference:${study.study}:${rater}`;
 function keep() {
   try {
     localStorage.setItem(slot(), JSON.stringify(votes));
+    warning = "";
   } catch {
-    element("trouble").textContent = "This browser keeps nothing: save your votes before you close the page.";
+    warning = "This browser keeps nothing: save your votes before you close the page.";
   }
 }
 
 function restore() {
   try {
-    votes = JSON.parse(localStorage.getItem(slot())) || [];
+    const kept = JSON.parse(localStorage.getItem(slot()));
+    votes = Array.isArray(kept) ? kept : [];
   } catch {
     votes = [];
   }
@@ -49,7 +52,7 @@ async function show() {
     element("thanks").focus();
     return;
   }
-  element("trouble").textContent = "";
+  element("trouble").textContent = warning;
   element("prompt").textContent = pair.prompt;
   buttons.forEach((button) => (button.disabled = true)); // no vote on what is not seen
   const images = ["left", "right"].map((side) => {

@@ -145,3 +145,17 @@ def test_an_image_that_is_lost_can_only_be_skipped(page: Any, study: Path) -> No
     page.keyboard.press("s")
     wait_for_count(page, 1)
     assert [vote["vote"] for vote in saved(page, study)["votes"]] == ["skip"]
+
+
+def test_a_browser_that_keeps_nothing_says_so_as_long_as_there_are_pairs(page: Any, study: Path) -> None:
+    page.add_init_script("Storage.prototype.setItem = () => { throw new Error('full'); };")
+    page.reload()
+    start(page)
+    wait_for_count(page, 0)
+    page.keyboard.press("t")
+    for done in (1, 2):
+        wait_for_count(page, done)
+        sync_api.expect(page.get_by_role("alert")).to_contain_text("save your votes before you close")
+        page.keyboard.press("t")
+    wait_for_count(page, 3)
+    assert len(saved(page, study)["votes"]) == 3

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from evaluation.__main__ import main
 from evaluation.intervals import wilson
@@ -177,3 +178,23 @@ def test_votes_that_do_not_fit_are_refused(key, write_votes, runs, tmp_path) -> 
 def _copy(source: Path, target: Path, **changed: object) -> Path:
     target.write_text(json.dumps({**json.loads(source.read_text()), **changed}))
     return target
+
+
+def test_the_interval_over_prompts_is_students_of_their_means() -> None:
+    """Of many prompts with a vote of each rater, the bootstrap's is the closed form's within its grid."""
+    outcomes = np.random.default_rng(1).random((300, 3)) < 0.6
+    votes = [
+        vote(float(one), number, f"r{k}") for number, row in enumerate(outcomes) for k, one in enumerate(row)
+    ]
+    estimate, means = score_duel(votes).win_rate, outcomes.mean(axis=1)
+    half = float(stats.t.ppf(0.975, 299)) * means.std(ddof=1) / 300**0.5
+    assert estimate.value == pytest.approx(means.mean())
+    assert (estimate.value - estimate.low, estimate.high - estimate.value) == pytest.approx(
+        (half, half), rel=0.05
+    )
+
+
+def test_the_interval_of_independent_votes_is_wilsons() -> None:
+    """15 of 20: 0.5313 to 0.8881 (Wilson 1927, by hand from z = 1.96)."""
+    duel = score_duel([vote(float(number < 15), number) for number in range(20)])
+    assert duel.independent == pytest.approx((0.75, 0.5313, 0.8881), abs=1e-4)

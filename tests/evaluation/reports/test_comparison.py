@@ -48,7 +48,7 @@ def page(sweep: list[Path]) -> Page:
         "A row shows one prompt in every run.",
         "GenEval, by kind of prompt",
         "GenEval, by aspect ratio",
-        "clipscore-embedded, by kind of prompt",
+        "Caption cosine of embedded encoders, by kind of prompt",
         "wrong position",
         "Task fid was left out: weights are needed <b>here</b>.",
         "Tables of g4-t1",

@@ -9,7 +9,7 @@ import pytest
 from evaluation.reports.content import ReportContent
 from evaluation.reports.facts import all_caveats
 from evaluation.reports.runs import load_runs
-from evaluation.results import Result
+from evaluation.results import MetricValue, Result
 from tests.evaluation.reports.synthetic import write_run
 
 
@@ -78,3 +78,14 @@ def test_a_run_that_failed_is_named(tmp_path: Path) -> None:
     (paths[1] / "result.json").unlink()
     with pytest.raises(ValueError, match=r"no result\.json in .*/b"):
         load_runs(paths)
+
+
+def test_a_note_of_several_parts_of_a_metric_is_said_once(tmp_path: Path) -> None:
+    (run,) = load_runs([write_run(tmp_path / "run", num_prompts=1, size=4)])
+    notes = {"kid[a]": "", "fid[b]/x": "all", "fid[b]/y": "all", "is[c]/x": "some", "is[c]/y": "", "d": "own"}
+    metrics = [
+        MetricValue(id=name, value=1, direction="none", n=1, note=note) for name, note in notes.items()
+    ]
+    result = replace(run.result, metrics=tuple(metrics), config={})
+    caveats = all_caveats({"run": result}, ReportContent(title="x"))
+    assert caveats == ["fid[b]: all", "is[c] (x): some", "d: own"]

@@ -30,7 +30,7 @@ def test_slices_are_means_with_intervals_by_prompt(run) -> None:
 def test_slices_that_are_shown_elsewhere_are_left_out(run) -> None:
     titles = [forest.title for forest in forests_of_slices([run], without=[("geneval", "aspect ratio")])]
     assert "GenEval, by aspect ratio" not in titles
-    assert "clipscore-embedded, by aspect ratio" in titles
+    assert "Caption cosine of embedded encoders, by aspect ratio" in titles
 
 
 def test_failures_are_counted_per_run_and_task(run) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.reports.html import shade
+from evaluation.reports.rows import metric_rows
 from evaluation.reports.runs import EvaluatedRun, load_runs
 from evaluation.reports.sweeps import is_sweep, pareto_front, sweeps, trade_off
 from evaluation.results import MetricValue
@@ -63,7 +64,7 @@ def test_the_front_holds_what_nothing_beats() -> None:
 
 def test_the_trade_off_is_of_metrics_with_opposite_directions(runs) -> None:
     chart = trade_off(runs, [f"{GENEVAL}/overall", f"{GENEVAL}/counting", FRECHET])
-    assert "Fréchet distance over GenEval, overall" in chart
+    assert "Fréchet distance ↓ over GenEval, overall ↑" in chart
     assert chart.count("<circle") == 4
     assert trade_off(runs, [FRECHET]) == ""
 
@@ -72,3 +73,25 @@ def test_shades_go_from_the_worst_to_the_best() -> None:
     assert [shade(one, values("higher", 1, 2, 3)) for one in values("higher", 1, 2, 3)] == [0, 0.5, 1]
     assert [shade(one, values("lower", 1, 3)) for one in values("lower", 1, 3)] == [1, 0]
     assert shade(values("higher", 1)[0], values("higher", 1)) == 0.5
+
+
+def test_baselines_and_what_no_setting_changes_are_not_swept_or_best(runs) -> None:
+    same, chance = "psnr[64px]", "shapeseval[basic,64px,verifier=1,shuffled_prompts]/id/overall"
+    others = [
+        replace(
+            run,
+            result=replace(
+                run.result,
+                metrics=(
+                    *run.result.metrics,
+                    MetricValue(id=same, value=30.0, direction="higher", n=9),
+                    MetricValue(id=chance, value=0.1 * number, direction="higher", n=9),
+                ),
+            ),
+        )
+        for number, run in enumerate(runs)
+    ]
+    assert sweeps(others, [same, chance]) == ()
+    assert trade_off(others, [same, chance, FRECHET]) == ""
+    rows = metric_rows({run.name: run.result for run in others}, [same, chance, FRECHET])
+    assert [sum(cell.is_best for cell in row.cells) for row in rows] == [0, 0, 1]
