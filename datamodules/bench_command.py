@@ -33,15 +33,13 @@ def parser() -> ArgumentParser:
     made.add_argument("--num_images", type=int, default=1024, help="photographs to draw")
     made.add_argument("--size", type=int, default=256, help="height and width of the batches, in pixels")
     made.add_argument("--batch_size", type=int, default=16)
-    made.add_argument(
-        "--workers", type=_numbers, default=[0, 1, 2], help="numbers of worker processes: 0,1,2"
-    )
+    made.add_argument("--workers", type=numbers, default=[0, 1, 2], help="numbers of worker processes: 0,1,2")
     made.add_argument("--rounds", type=int, default=5, help="passes over the data of every loader")
-    made.add_argument("--samples", type=_numbers, default=[10**6, 10**8], help="sizes of simulated indices")
+    made.add_argument("--samples", type=numbers, default=[10**6, 10**8], help="sizes of simulated indices")
     return made
 
 
-def _numbers(value: str | list[int]) -> list[int]:
+def numbers(value: str | list[int]) -> list[int]:
     return [int(number) for number in names_of(value)]
 
 

@@ -69,7 +69,10 @@ def parser() -> ArgumentParser:
         "--part", type=str, default="1/1", help="2/8: second of eight equal parts of the shards"
     )
     made.add_argument(
-        "--max_pixels", type=PositiveInt, default=2**26, help="larger images count as unreadable"
+        "--max_pixels",
+        type=PositiveInt,
+        default=2**26,
+        help="larger images count as unreadable, as data.max_pixels",
     )
     return made
 
@@ -157,6 +160,7 @@ def _contents(options: Namespace) -> Iterator[tuple[CacheFacts, Callable[..., An
             index="",
             precision=options.precision,
             sizes=bucket_sizes(resolution),
+            max_pixels=options.max_pixels,
         )
         yield (
             facts,

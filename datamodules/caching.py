@@ -57,6 +57,7 @@ class CacheFacts:
         precision: of the convolutions behind features, by the names that ``trainer.precision`` has for them.
         sizes: aspect ratio, height and width of the images behind features.
         captions: kinds of the captions behind text states.
+        max_pixels: of images behind features; larger ones are not in the cache.
         version: of what is done to images and captions before they are encoded.
     """
 
@@ -67,6 +68,7 @@ class CacheFacts:
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     sizes: tuple[tuple[float, int, int], ...] = ()
     captions: tuple[str, ...] = ()
+    max_pixels: int = 2**26
     version: int = 2
 
     def __post_init__(self) -> None:
@@ -141,6 +143,7 @@ def open_caches(
     indices: Sequence[ShardIndex],
     *,
     resolution: Resolution,
+    max_pixels: int,
     captions: Iterable[str],
 ) -> dict[str, CachedSamples]:
     """Open a split's caches by content, checked to be of these data sets, images and captions.
@@ -163,7 +166,7 @@ def open_caches(
             raise _stale(cache, f"the index {facts.index}", f"{split} now has {given}")
         expected: dict[str, Any] = {"version": CacheFacts.version}
         if facts.content == "features":
-            expected["sizes"] = bucket_sizes(resolution)
+            expected |= {"sizes": bucket_sizes(resolution), "max_pixels": max_pixels}
         for name, value in expected.items():
             if getattr(facts, name) != value:
                 raise _stale(cache, f"{name} = {getattr(facts, name)}", f"this run has {value}")

@@ -246,6 +246,7 @@ class ImageTextDataModule(LightningDataModule):
                 split,
                 self._opened[split].parts,
                 resolution=self.resolution,
+                max_pixels=self.max_pixels,
                 captions=self.captions or (MAIN_KIND,),
             )
         return self._opened[split]

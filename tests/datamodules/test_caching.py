@@ -175,6 +175,19 @@ def test_a_cache_of_other_image_sizes_is_refused(shared_cached: Path) -> None:
         module.setup("fit")
 
 
+def test_the_bound_of_images_is_a_part_of_what_a_cache_is(
+    root: Path, tokenizer: Path, make_module: MakeModule, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (small,) = cache(root, f"--vae={tokenizer}", "--max_pixels=1000")
+    assert "train: 69 samples" in capsys.readouterr().out
+    assert len(cache(root, f"--vae={tokenizer}")) == 2
+    assert "train: 101 samples" in capsys.readouterr().out
+    with pytest.raises(
+        ValueError, match="was made with max_pixels = 1000, but this run has 67108864; make it"
+    ):
+        make_module(root, caches=(small,)).setup("fit")
+
+
 def test_a_cache_of_other_encoders_is_refused(
     shared_cached: Path, make_module: MakeModule, tokenizer: Path, tmp_path: Path
 ) -> None:
