@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from numbers import Integral
+from operator import index
 
 import torch
 
@@ -44,9 +45,13 @@ def seeds_of_images(
         raise ValueError(
             f"pass one seed (or generator), or one per image: got {len(seeds)} for {total} images"
         )
-    if not all(0 <= seed < 2**63 for seed in seeds):
-        raise ValueError(f"seeds must be in [0, 2**63), got {list(seeds)}")
-    return [int(seed) for seed in seeds]
+    try:
+        own = [index(seed) for seed in seeds]  # of tensors too
+    except TypeError as error:
+        raise ValueError(f"seeds must be whole numbers, got {list(seeds)}") from error
+    if not all(0 <= seed < 2**63 for seed in own):
+        raise ValueError(f"seeds must be in [0, 2**63), got {own}")
+    return own
 
 
 def _draw(generator: torch.Generator) -> int:

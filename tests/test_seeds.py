@@ -23,6 +23,7 @@ def test_numbers_of_numpy_are_seeds() -> None:
     assert seeds_of_images(np.int64(3), None, 2, 1) == seeds_of_images(3, None, 2, 1)
     seeds = seeds_of_images(np.array([1, 2]), None, 2, 1)
     assert seeds == [1, 2]
+    assert seeds_of_images(torch.tensor([1, 2]), None, 2, 1) == [1, 2]
     assert all(type(seed) is int for seed in seeds)
 
 
@@ -39,6 +40,7 @@ def test_a_generator_gives_the_seeds_and_moves_on() -> None:
     ("seeds", "generator", "message"),
     [
         ([1, 2], None, "got 2 for 1 images"),
+        ([1.5], None, r"seeds must be whole numbers, got \[1\.5\]"),
         (None, [torch.Generator(), torch.Generator()], "got 2 for 1 images"),
         (1, torch.Generator(), "either seeds or a generator"),
         ([-1], None, r"must be in \[0, 2\*\*63\), got \[-1\]"),
