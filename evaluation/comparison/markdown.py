@@ -64,7 +64,7 @@ def _row(one: MetricDifference) -> tuple[str, ...]:
         f"{one.id}{arrow}",
         f"{one.first:.5g}",
         f"{one.second:.5g}",
-        f"{one.difference:+.4g}",
+        f"{round(one.difference, 12) + 0.0:+.4g}",  # without roundings of sums, and no minus before zero
         "" if one.ci95 is None else f"{one.ci95[0]:+.4g} to {one.ci95[1]:+.4g}",
         _p(one.p),
         _p(one.p_holm),

@@ -167,7 +167,7 @@ def test_provenance_is_that_of_the_code_that_drew_the_images(model, tmp_path) ->
 
 
 def test_a_task_that_fails_does_not_cost_the_others_but_fails_the_run(model, tmp_path) -> None:
-    reasons = r"nothing: it gave no finite value for nothing; .*large: out of .*defective: KeyError: 'a mis"
+    reasons = r"nothing: it gave no finite value for nothing; .*large: out of .*defective: KeyError: 'a mistake'"
     tasks = "nothing,large,defective,brightness"
     with pytest.raises(SystemExit, match=rf"3 tasks failed \({reasons}"):
         main(["run", "--model", str(model), "--tasks", tasks, "--output", str(tmp_path)])
