@@ -8,7 +8,7 @@ import random
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, so before any test module
 
@@ -18,6 +18,9 @@ import pytest
 import torch
 
 from tests.parity.folder import take_folder
+
+if TYPE_CHECKING:
+    from infinity.pipeline import InfinityPipeline
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores
     torch.set_num_threads(1)
@@ -47,6 +50,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason="needs CUDA"))
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> InfinityPipeline:
+    """A tiny pipeline with random weights, the same ones in every module."""
+    from tests.pipelines import tiny_pipeline
+
+    torch.manual_seed(0)
+    return tiny_pipeline()
+
+
+@pytest.fixture(scope="module")
+def model(pipeline: InfinityPipeline, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the saved pipeline."""
+    directory = tmp_path_factory.mktemp("model")
+    pipeline.save_pretrained(directory)
+    return directory
 
 
 @pytest.fixture(autouse=True)

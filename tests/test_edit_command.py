@@ -6,21 +6,11 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from infinity.__main__ import main
 from infinity.checkpoints.io import weights_sha256
 from infinity.rewriting import build_rewriter
-from tests.pipelines import tiny_pipeline
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    torch.manual_seed(0)
-    directory = tmp_path_factory.mktemp("model")
-    tiny_pipeline().save_pretrained(directory)
-    return directory
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,6 @@ from tests.pipelines import tiny_pipeline
 
 
 @pytest.fixture(scope="module")
-def pipeline():
-    torch.manual_seed(0)
-    return tiny_pipeline()
-
-
-@pytest.fixture(scope="module")
 def source(pipeline):
     return pipeline("a red circle", seeds=[1], aspect_ratio=0.6)
 

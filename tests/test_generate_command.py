@@ -7,7 +7,6 @@ import json
 import re
 
 import pytest
-import torch
 from PIL import Image
 
 from infinity.__main__ import main
@@ -15,14 +14,6 @@ from infinity.checkpoints.io import weights_sha256
 from infinity.manifests import read_manifest
 from infinity.rewriting import build_rewriter
 from tests.pipelines import tiny_pipeline
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    torch.manual_seed(0)
-    directory = tmp_path_factory.mktemp("model")
-    tiny_pipeline().save_pretrained(directory)
-    return directory
 
 
 def generate(model, output, *arguments):

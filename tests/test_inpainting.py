@@ -8,15 +8,8 @@ import torch
 from PIL import Image
 
 from infinity.inpainting import fill_unknown, inpaint, known_features, outpaint, place_on_canvas
-from tests.pipelines import tiny_pipeline
 
 PROMPT = "a red circle"
-
-
-@pytest.fixture(scope="module")
-def pipeline():
-    torch.manual_seed(0)
-    return tiny_pipeline()
 
 
 @pytest.fixture(scope="module")

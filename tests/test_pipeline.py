@@ -22,12 +22,6 @@ from tests.pipelines import tiny_pipeline
 PROMPTS = ["a red circle", "a blue square and a much longer caption"]
 
 
-@pytest.fixture(scope="module")
-def pipeline():
-    torch.manual_seed(0)
-    return tiny_pipeline()
-
-
 def same_bits(ours, theirs):
     return all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 

@@ -36,12 +36,6 @@ def basic(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pipeline():
-    torch.manual_seed(0)
-    return tiny_pipeline()
-
-
-@pytest.fixture(scope="module")
 def scores(basic, pipeline):
     return ModelRun(
         pipeline=pipeline, data=basic, extractor=RandomConvFeatures(), num_reconstructions=5, splits=("id",)

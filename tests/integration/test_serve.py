@@ -19,7 +19,6 @@ from PIL import Image
 
 from infinity.pipeline import InfinityPipeline
 from infinity.rewriting import CachedRewriter, build_rewriter
-from tests.pipelines import tiny_pipeline
 
 pytest.importorskip("gradio", reason="the page needs gradio: pip install 'infinity-suite[serve]'")
 sync_api = pytest.importorskip("playwright.sync_api", reason="driving a browser needs playwright")
@@ -31,12 +30,6 @@ pytestmark = [
 
 BRUSH = (225, 29, 72)  # its colour
 PATIENCE = 60.0  # seconds; a browser on a busy machine
-
-
-@pytest.fixture(scope="module")
-def pipeline() -> InfinityPipeline:
-    torch.manual_seed(0)
-    return tiny_pipeline()
 
 
 @contextmanager

@@ -18,14 +18,7 @@ from evaluation.tasks.api import EvalContext, TaskScore
 from evaluation.tasks.registry import TASKS
 from evaluation.weights import WeightFinder
 from infinity.pipeline import InfinityPipeline
-from tests.pipelines import tiny_pipeline
 from tests.tolerances import TOL
-
-
-@pytest.fixture(scope="module")
-def pipeline() -> InfinityPipeline:
-    torch.manual_seed(0)
-    return tiny_pipeline()
 
 
 def context(pipeline: InfinityPipeline, **sampling: object) -> EvalContext:

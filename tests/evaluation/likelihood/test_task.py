@@ -26,12 +26,6 @@ SQUARE = build_schedule(1.0, (1, 2, 4))
 
 
 @pytest.fixture(scope="module")
-def pipeline() -> InfinityPipeline:
-    torch.manual_seed(0)
-    return tiny_pipeline()
-
-
-@pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
     config = ShapesWorldConfig(tier="full", num_train=1, num_val=7, prompts_per_task=1)

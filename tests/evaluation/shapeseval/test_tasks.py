@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from datamodules.packing import pack_dataset
 from datamodules.shapesworld import ShapesWorldConfig, shapesworld_dataset
@@ -22,12 +21,6 @@ from evaluation.tasks.registry import TASKS, build_prompts, build_task
 from evaluation.weights import WeightFinder
 from infinity.pipeline import InfinityPipeline
 from tests.pipelines import tiny_pipeline
-
-
-@pytest.fixture(scope="module")
-def pipeline() -> InfinityPipeline:
-    torch.manual_seed(0)
-    return tiny_pipeline()
 
 
 @pytest.fixture

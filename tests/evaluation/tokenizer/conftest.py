@@ -5,20 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from datamodules.packing import pack_dataset
 from datamodules.shapesworld import ShapesWorldConfig, shapesworld_dataset
 from evaluation.tasks.api import EvalContext
 from evaluation.weights import WeightFinder
 from infinity.pipeline import InfinityPipeline
-from tests.pipelines import tiny_pipeline
-
-
-@pytest.fixture(scope="module")
-def pipeline() -> InfinityPipeline:
-    torch.manual_seed(0)
-    return tiny_pipeline()
 
 
 @pytest.fixture(scope="module")

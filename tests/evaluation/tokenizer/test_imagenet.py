@@ -28,12 +28,6 @@ PICTURES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def pipeline() -> InfinityPipeline:
-    torch.manual_seed(0)
-    return tiny_pipeline()
-
-
 @pytest.fixture
 def context(pipeline: InfinityPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EvalContext:
     monkeypatch.setitem(EXTRACTORS, "random", lambda _: RandomConvFeatures(8))
