@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from rich.progress import Progress
@@ -31,6 +32,9 @@ _EXAMPLES = f"""examples:
       --prompts prompts.txt --num-images 4 --output samples
 """
 _MAX_GRID = 64
+
+_Job = tuple[str, str, int]
+"""File name, prompt and seed of an image."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,12 +81,7 @@ def run(options: argparse.Namespace) -> None:
         for i, prompt in enumerate(prompts)
         for k in range(options.num_images)
     ]
-    done = finished_images(options.output, origin)
-    if other := [name for name, prompt, seed in wanted if done.get(name, (prompt, seed)) != (prompt, seed)]:
-        raise ValueError(
-            f"{options.output} holds images of other prompts or seeds ({other[0]}); choose another --output"
-        )
-    missing = [job for job in wanted if job[0] not in done]
+    missing = _missing(wanted, options.output, origin)
     options.output.mkdir(parents=True, exist_ok=True)
     with Progress() as progress, open_manifest(options.output) as manifest:
         task = progress.add_task("images", total=len(wanted), completed=len(wanted) - len(missing))
@@ -100,3 +99,13 @@ def run(options: argparse.Namespace) -> None:
             progress.advance(task, len(names))
     shown = [Image.open(options.output / name) for name, _, _ in wanted[:_MAX_GRID]]
     save_png(image_grid(shown), options.output / "grid.png")
+
+
+def _missing(wanted: list[_Job], output: Path, origin: dict[str, Any]) -> list[_Job]:
+    """The images that a folder lacks; those that it has must be of the same prompts, seeds and `origin`."""
+    done = finished_images(output, origin)
+    if other := [name for name, prompt, seed in wanted if done.get(name, (prompt, seed)) != (prompt, seed)]:
+        raise ValueError(
+            f"{output} holds images of other prompts or seeds ({other[0]}); choose another --output"
+        )
+    return [job for job in wanted if job[0] not in done]

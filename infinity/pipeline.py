@@ -165,9 +165,7 @@ class InfinityPipeline:
             progress: called with (images done, images in all) after every batch.
             settings: see :class:`infinity.sampling.settings.SettingsArguments`.
         """
-        prompts = list(prompts) if isinstance(prompts, list | tuple) else [cast("str", prompts)]
-        if not prompts or not all(isinstance(prompt, str) and prompt.strip() for prompt in prompts):
-            raise ValueError(f"every prompt must be a non-empty text, got {prompts}")
+        prompts = _prompt_list(prompts)
         if output_type not in ("pil", "pt", "bits"):
             raise ValueError(f"output_type must be pil, pt or bits, got {output_type!r}")
         if num_images_per_prompt < 1 or batch_size < 1:
@@ -233,6 +231,13 @@ class InfinityPipeline:
     def decode(self, features_BDHW: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] from summed codes."""
         return decode_in_parts(self.vae, features_BDHW).clamp(-1, 1).add(1).div(2)
+
+
+def _prompt_list(prompts: str | Sequence[str]) -> list[str]:
+    texts = list(prompts) if isinstance(prompts, list | tuple) else [cast("str", prompts)]
+    if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise ValueError(f"every prompt must be a non-empty text, got {texts}")
+    return texts
 
 
 def _hook(callback: Callable[[ScaleEnd], Any] | None, images: range) -> ScaleHook | None:
