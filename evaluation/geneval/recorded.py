@@ -1,8 +1,8 @@
 """``python -m evaluation score-detections``: verdicts on detections that were recorded elsewhere.
 
 One JSON object a line: ``tag``, ``include`` and ``exclude`` as in GenEval's prompts, and ``detections``,
-a list of ``{"class", "box": [x1, y1, x2, y2], "score", "color"}``. ``exclude`` and colours may be missing or
-null; whatever else is there is passed over. Names are compared as they are.
+a list of ``{"class", "box": [x1, y1, x2, y2], "score", "color"}``. ``exclude`` and colours may be missing,
+and what is empty may be null; whatever else is there is passed over. Names are compared as they are.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def score_detections(path: Path, rule: GenEvalRule | None = None) -> Iterator[di
 
 def _by_class(line: Mapping[str, Any]) -> dict[str, list[Detected]]:
     found: dict[str, list[Detected]] = defaultdict(list)
-    for one in line["detections"]:
+    for one in line["detections"] or ():
         box = [float(side) for side in one["box"]]
         score = float(one["score"])
         if len(box) < 4 or not all(map(math.isfinite, [*box, score])):

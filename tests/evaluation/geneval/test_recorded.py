@@ -71,6 +71,7 @@ def test_line_by_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         ({"detections": [{**CAT, "score": 1}]}, RIGHT),
         ({"detections": [{**CAT, "box": [0.5, 0.25, 10.75, 9.5, 0.95]}]}, RIGHT),
         ({"detections": [{**CAT, "class": "dog"}, {**CAT, "score": 0.31}, {**CAT, "class": "cats"}]}, RIGHT),
+        ({"detections": None}, WRONG),
         ({"detections": [{**CAT, "score": 0}]}, WRONG),
         ({"detections": [{**CAT, "class": "Cat"}]}, WRONG),
     ],
@@ -94,12 +95,14 @@ def test_byte_order_marks_and_other_line_ends_do_not_matter(tmp_path: Path) -> N
 
 
 def test_of_equal_scores_the_later_is_the_better(tmp_path: Path) -> None:
-    """As the script's sort leaves it; on every machine, however many there are."""
+    """As the script's sort leaves a few of them; here on every machine, however many there are."""
     red = {"tag": "colors", "include": [{"class": "cat", "count": 1, "color": "red"}]}
     for num in (2, 16, 300):
-        cats = [{**CAT, "color": "blue"}] * (num - 1) + [{**CAT, "color": "red"}]
-        first, last = scored(tmp_path, {**red, "detections": cats[::-1]}, {**red, "detections": cats})
-        assert (first["correct"], last["correct"]) == (False, True)
+        cats = [{**CAT, "score": 0.9 + 0.01 * (k % 2), "color": "blue"} for k in range(num)]
+        for place, expected in ((1, num == 2), (num - 1, True)):  # of the odd ones, which are equal
+            found = [{**cat, "color": "red"} if k == place else cat for k, cat in enumerate(cats)]
+            (verdict,) = scored(tmp_path, {**red, "detections": found})
+            assert verdict["correct"] == expected
 
 
 @pytest.mark.parametrize(
