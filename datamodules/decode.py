@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from functools import lru_cache
 from typing import IO
 
@@ -36,6 +37,9 @@ _GREYS = ("1", "L", "LA", "I;16", "I;16L", "I;16B", "I;16N")
 _SAME = 2  # levels that two descriptions of one colour space may differ by
 _REDUCING_GAP = 2
 _HAIR = 1e-9
+
+# each use has its own bound, and a warning on the way there would be one per image
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class BrokenSampleError(ValueError):

@@ -49,7 +49,7 @@ def recognise(place: str, kind: Kind | None = None) -> UserData:
     if len(contents) > 1 and kind is None:
         listed = " and ".join(f"{what} ({example})" for what, example in contents.items())
         raise ValueError(f"{place} holds {listed}; name a table itself, or say --kind {'|'.join(contents)}")
-    kind = kind or next(iter(contents), "folder")
+    kind = kind or next(iter(contents), "shards" if _has_compressed_shards(path) else "folder")
     return UserData(kind, place, _tables(path) if kind == "table" else ())
 
 
@@ -73,6 +73,11 @@ def _contents(folder: Path) -> dict[Kind, str]:
     image = next((path for path in folder.rglob("[!.]*") if path.suffix.lower() in IMAGE_SUFFIXES), None)
     found: dict[Kind, Path | None] = {"shards": shard, "table": table, "folder": image}
     return {kind: path.relative_to(folder).as_posix() for kind, path in found.items() if path is not None}
+
+
+def _has_compressed_shards(folder: Path) -> bool:
+    """If so, what looks for shards tells what to do."""
+    return any(path.name.endswith((".tgz", ".tar.gz", ".tar.xz", ".tar.zst")) for path in folder.iterdir())
 
 
 def _table_files(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = ["flush", "remove", "replacing", "write_atomically"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -23,6 +26,10 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         flush(temporary)
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in _FULL and error.filename is None:  # Python doesn't say which file
+            error.filename = str(path)
+        raise
     finally:
         remove(temporary)
 

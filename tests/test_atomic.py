@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,8 @@ def test_files_folders_and_nothing_can_be_removed(tmp_path: Path) -> None:
     for name in ("file", "folder", "nothing"):
         remove(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_full_disk_stops_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"No space left on device: .*a\.tar"), replacing(tmp_path / "a.tar"):
+        raise OSError(errno.ENOSPC, "No space left on device")

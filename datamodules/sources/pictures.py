@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -155,8 +154,7 @@ def inspect_pictures(paths: Sequence[Path], progress: Progress) -> tuple[dict[Pa
     for path in paths:
         progress("look at pictures", 1, len(paths))
         try:
-            with path.open("rb") as file, warnings.catch_warnings():
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # it is refused below
+            with path.open("rb") as file:
                 width, height = image_size(file)
             if max(width, height) < _MIN_SIDE:
                 dropped[f"smaller than {_MIN_SIDE} pixels"] += 1

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from datamodules.decode import (
     image_size,
 )
 from infinity.schedules import ASPECT_RATIOS, Resolution
+from tests.static.project import ROOT
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 20, 3), np.uint8)
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n%%EOF\n"
@@ -183,3 +186,12 @@ def test_images_that_are_cut_short_behind_their_header_are_told_from_whole_ones(
         assert image_size(io.BytesIO(cut)) == (40, 30)
     with pytest.raises(BrokenSampleError, match="undecodable"):
         check_pixels(cut)
+
+
+def test_large_images_are_decoded_without_pillows_warning() -> None:
+    code = (
+        "import io; from PIL import Image; from datamodules.decode import image_size; data = io.BytesIO(); "
+        "Image.new('L', (9, 9)).save(data, 'PNG'); Image.MAX_IMAGE_PIXELS = 60; print(image_size(data))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("(9, 9)\n", "")

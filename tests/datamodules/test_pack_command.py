@@ -234,6 +234,7 @@ def test_a_folder_with_several_kinds_is_taken_for_what_is_said(
         (["IN/a.tar", "OUT"], "name the folder that the shards lie in"),
         (["s3://bucket/cc3m", "OUT", "--kind=table"], "is a URL, where only shards can be"),
         (["IN", "OUT", "--kind=table"], "no table (.csv, .tsv, "),
+        (["ZIPPED", "OUT"], "compressed ones must be unpacked first"),
         (["IN", "OUT", "--kind=shards"], "no .tar shards in"),
         (["IN", "OUT", "--caption", "text"], "--caption means nothing for"),
         (["IN/deep", "OUT", "--val_fraction=0.5"], "val_fraction divides one folder of shards"),
@@ -258,9 +259,11 @@ def test_mistakes_are_one_sentence(
     write_tar(photos / "deep" / "train" / "00000.tar", {"a.png": png(), "a.txt": b"words"})
     if "a.json" in arguments[0] or "a.tar" in arguments[0]:
         (photos / Path(arguments[0]).name).write_text("{}")
-    places = {"IN": str(photos), "OUT": str(tmp_path / "out"), "TABLE": str(table)}
+    (tmp_path / "zipped").mkdir()
+    (tmp_path / "zipped" / "0.tar.gz").touch()
+    places = {"IN": photos, "OUT": tmp_path / "out", "TABLE": table, "ZIPPED": tmp_path / "zipped"}
     for name, place in places.items():
-        arguments = [argument.replace(name, place) for argument in arguments]
+        arguments = [argument.replace(name, str(place)) for argument in arguments]
     assert message in error([*arguments, ONE], capsys)
 
 
