@@ -42,7 +42,7 @@ def test_a_run_leaves_images_scores_rows_provenance_and_a_report(model, tmp_path
     assert len(rows) == 10
     assert all((tmp_path / "out" / row["file"]).is_file() for row in rows)
     assert {row["tasks"]["brightness"]["reason"] for row in rows} <= {"", "too dark"}
-    assert "shapes: the first ones" in (tmp_path / "out" / "report.html").read_text()
+    assert "shapes: the first ones" in (tmp_path / "out" / "report.html").read_text().lower()
 
 
 def test_scores_without_the_model_are_those_of_one_go(model, weights, tmp_path, capsys) -> None:
@@ -167,7 +167,7 @@ def test_provenance_is_that_of_the_code_that_drew_the_images(model, tmp_path) ->
 
 
 def test_a_task_that_fails_does_not_cost_the_others_but_fails_the_run(model, tmp_path) -> None:
-    reasons = r"nothing: it gave no finite value for nothing; .*large: out of .*defective: KeyError: 'a mistake'"
+    reasons = r"nothing: it gave no finite value .*large: out of .*defective: KeyError: 'a mistake'"
     tasks = "nothing,large,defective,brightness"
     with pytest.raises(SystemExit, match=rf"3 tasks failed \({reasons}"):
         main(["run", "--model", str(model), "--tasks", tasks, "--output", str(tmp_path)])
