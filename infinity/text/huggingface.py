@@ -14,8 +14,6 @@ from infinity.types import TextStates
 
 __all__ = ["HuggingFaceTextConfig", "HuggingFaceTextEncoder", "weights_digest"]
 
-_BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-
 logger = logging.getLogger(__name__)
 
 
@@ -107,15 +105,16 @@ class HuggingFaceTextEncoder:
 def weights_digest(model: Any, tokenizer: Any) -> str:
     """Hash of the architecture, of all weights, and of how a sample text is cut into tokens.
 
-    Of the rows of large weights the sums of their bits are hashed: exact, on every device, and fast for
-    billions of weights.
+    Of a matrix the sums of its rows and of its columns are hashed, its bits being taken for integers: exact,
+    the same on every device, and a fraction of a second for a gigabyte.
     """
     digest = hashlib.sha256(type(model).__name__.encode())
     for name, parameter in model.named_parameters():
         digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode())
-        bits = parameter.detach().view(_BITS[parameter.element_size()])
-        sums = bits.flatten(1).sum(1, dtype=torch.int64) if bits.ndim > 1 else bits
-        digest.update(sums.cpu().numpy().tobytes())
+        rows = parameter.detach().reshape(parameter.shape[0] if parameter.ndim > 1 else 1, -1)
+        words = rows.view(torch.int64 if rows[0].nbytes % 8 == 0 else torch.uint8)
+        for axis in (0, 1):
+            digest.update(words.sum(axis).cpu().numpy().tobytes())
     digest.update(str(tokenizer("Two red circles, 3 blue squares.")["input_ids"]).encode())
     return digest.hexdigest()[:16]
 

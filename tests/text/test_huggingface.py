@@ -90,15 +90,21 @@ def test_the_fingerprint_changes_with_weights_and_settings(directory: str, tmp_p
 
 
 @pytest.mark.parametrize("name", ["shared.weight", "encoder.block.1.layer.1.DenseReluDense.wo.weight"])
-def test_the_fingerprint_changes_with_any_one_weight(encoder: HuggingFaceTextEncoder, name: str) -> None:
+def test_the_fingerprint_changes_with_any_one_weight_and_with_their_order(
+    encoder: HuggingFaceTextEncoder, name: str
+) -> None:
     before = encoder.fingerprint
     weight = encoder._model.get_parameter(name)
-    last = weight[-1, -1].clone()
+    last, columns = weight[-1, -1].clone(), weight[:, [1, 3]].clone()
     try:
         weight[-1, -1] = last.nextafter(last + 1)
         assert encoder.fingerprint != before
-    finally:
         weight[-1, -1] = last
+        assert encoder.fingerprint == before
+        weight[:, [1, 3]] = weight[:, [3, 1]]
+        assert encoder.fingerprint != before
+    finally:
+        weight[:, [1, 3]], weight[-1, -1] = columns, last
     assert encoder.fingerprint == before
 
 
