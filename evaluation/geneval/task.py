@@ -14,7 +14,7 @@ from evaluation.geneval.detector_check import check_detector
 from evaluation.geneval.detectors import build_detector, require_packages
 from evaluation.geneval.scoring import Detected, GenEvalRule, judge_objects
 from evaluation.geneval.summary import Outcome, geneval_metrics, geneval_table
-from evaluation.geneval.vocabulary import COLORS
+from evaluation.geneval.vocabulary import COLORS, TASKS
 from evaluation.preference.clip import load_clip
 from evaluation.preference.weights import CLIP_L_14
 from evaluation.tasks.api import EvalContext, EvalSample, TaskScore
@@ -63,8 +63,16 @@ def judge_with(
         ),
         rows=tuple(rows),
         tables={"GenEval": geneval_table(outcomes)},
-        caveats=tuple(caveats),
+        caveats=(*caveats, *_missing_tasks(outcomes)),
     )
+
+
+def _missing_tasks(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    """What to say where a limit has left tasks out, of which `overall` is the mean."""
+    tags = {one.tag for one in outcomes}
+    if not (missing := [task for task in TASKS if task not in tags]):
+        return ()
+    return (f"GenEval's overall leaves {len(missing)} of its tasks out: no images of {', '.join(missing)}.",)
 
 
 def _judge(sample: EvalSample, detector: Detector, classifier: ColorClassifier) -> dict[str, Any]:

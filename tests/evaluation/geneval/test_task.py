@@ -15,6 +15,7 @@ from evaluation.geneval.detections import Detection
 from evaluation.geneval.detectors import DETECTORS
 from evaluation.geneval.prompts import geneval_metadata
 from evaluation.geneval.task import judge_with
+from evaluation.geneval.vocabulary import TASKS as GENEVAL_TASKS
 from evaluation.image_folders import write_image
 from evaluation.results import write_samples
 from evaluation.tasks.api import EvalContext, EvalPrompt, EvalSample
@@ -106,6 +107,17 @@ def test_metrics_name_the_detector_and_warn_of_another(painted: Any, clip: MeanC
     assert all("another detector" in m.note for m in score.metrics)
     official = judge_with(Scripted([], [], is_official=True), ColorClassifier(clip), samples)
     assert {m.note for m in official.metrics} == {""}
+
+
+def test_an_overall_of_some_tasks_says_so(painted: Any, tmp_path: Path, clip: MeanColorClip) -> None:
+    _, _, score = painted
+    (caveat,) = score.caveats
+    assert caveat.startswith(
+        "GenEval's overall leaves 5 of its tasks out: no images of single_object, two_object"
+    )
+    samples = [sample(tmp_path, prompt_of(tag), {}) for tag in GENEVAL_TASKS]
+    whole = judge_with(Scripted(*([] for _ in samples)), ColorClassifier(clip), samples)
+    assert whole.caveats == ()
 
 
 def test_counting_asks_for_higher_scores(tmp_path: Path, clip: MeanColorClip) -> None:
