@@ -64,7 +64,8 @@ def process_pool(
 
 
 def _start(initialize: Callable[..., None] | None, *arguments: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C, which reaches it too, ends it in silence
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as in the background
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C, which reaches it too, ends it in silence
     Thread(target=_end_with_parent, daemon=True).start()
     if initialize is not None:
         initialize(*arguments)
