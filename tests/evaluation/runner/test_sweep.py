@@ -16,7 +16,7 @@ def sweep(model: Path, output: Path, *words: str) -> None:
 
 
 def test_a_sweep_runs_every_setting_and_reports_all_of_them(model, tmp_path, capsys) -> None:
-    sweep(model, tmp_path, "--guidance", "1", "3", "--temperature", "0.5")
+    sweep(model, tmp_path, "--guidance", "1", "--temperature", "0.5", "3")
     page = tmp_path / "report" / "report.html"
     assert capsys.readouterr().out.strip().endswith(str(page))
     settings = {
@@ -25,11 +25,11 @@ def test_a_sweep_runs_every_setting_and_reports_all_of_them(model, tmp_path, cap
     }
     assert {name: (one["guidance"], one["temperature"]) for name, one in settings.items()} == {
         "g1-t0.5": (1, 0.5),
-        "g3-t0.5": (3, 0.5),
+        "g1-t3": (1, 3),
     }
     text = page.read_text()
     assert "Guidance and temperature" in text
-    assert "g3-t0.5" in text
+    assert "g1-t3" in text
 
 
 @pytest.mark.parametrize("with_tasks", [True, pytest.param(False, marks=pytest.mark.slow)])
