@@ -127,11 +127,12 @@ def evaluate(
         rewriter=rewriter,
         ranks=ranks,
     )
+    wanted = {name: wanted_prompts(name, context) for name in selection.prompt_sets}
     if ranks.is_first:
         _write_record(options.output, record)
     drawn: dict[str, DrawnSet] = {}
-    for name in selection.prompt_sets:
-        prompts, folder = wanted_prompts(name, context), image_folder(options.output, name)
+    for name, prompts in wanted.items():
+        folder = image_folder(options.output, name)
         drawn[name] = drawing(prompts, folder, progress)
         if ranks.is_first:
             write_prompts(folder, prompts)

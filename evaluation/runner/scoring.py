@@ -78,13 +78,13 @@ def score_tasks(
     failed: dict[str, str] = {}
     kept: list[str] = []
     samples: dict[str | None, list[EvalSample]] = {None: []}
+    for prompt_set in {one.task.prompt_set: None for one in tasks if one.task.prompt_set is not None}:
+        folder = image_folder(output, prompt_set)
+        samples[prompt_set] = load_samples(folder, read_prompts(folder), check=check)
     data = data_fingerprint(context.data)
     for done, one in enumerate(tasks):
         progress("score", done, len(tasks))
         prompt_set = one.task.prompt_set
-        if prompt_set is not None and prompt_set not in samples:
-            folder = image_folder(output, prompt_set)
-            samples[prompt_set] = load_samples(folder, read_prompts(folder), check=check)
         path = output / "scores" / f"{one.name}.json"  # an earlier one stays until there is a new one
         try:
             files = {weight.name: context.weights.require(weight) for weight in one.entry.weights}

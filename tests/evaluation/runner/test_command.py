@@ -184,6 +184,22 @@ def test_tasks_may_measure_one_metric_with_different_roundings(model, tmp_path) 
     assert metric.value == pytest.approx(value + 1e-6, abs=1e-9)
 
 
+def test_all_prompts_are_there_before_any_is_drawn_and_all_images_before_any_is_scored(
+    model, tmp_path
+) -> None:
+    empty, output = tmp_path / "empty", tmp_path / "out"
+    empty.mkdir()
+    words = ["--tasks", "brightness,shapeseval", "--data", str(empty), "--output", str(output)]
+    with pytest.raises(SystemExit, match=r"error: no prompts\.jsonl in"):
+        main(["run", "--model", str(model), *words])
+    assert not list(tmp_path.rglob("*.png"))
+    run(model, output, "--limit", "1")
+    (output / "scores" / "brightness.json").unlink()
+    with pytest.raises(SystemExit, match="no images of the prompt set shapesworld in"):
+        main(["score", str(output), "--tasks", "brightness,shapeseval", "--data", str(empty)])
+    assert not list((output / "scores").iterdir())
+
+
 def test_weights_of_a_name_that_no_task_knows_are_refused(model, tmp_path) -> None:
     with pytest.raises(SystemExit, match=r"--weights sclae: no task has .*; did you mean scale\?"):
         run(model, tmp_path, "--weights", f"sclae={tmp_path}")
