@@ -23,6 +23,7 @@ def test_pages_fit_their_window_and_show_every_image(tmp_path: Path) -> None:
     main(["report", str(one), "--output", str(tmp_path / "one")])
     runs = write_sweep(tmp_path / "sweep", num_prompts=3, size=16)
     main(["report", *map(str, runs), str(one), "--output", str(tmp_path / "all")])
+    longest = "Math.max(...[...document.querySelectorAll('.bar')].map(one => one.clientWidth))"
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         papers = set()
@@ -34,6 +35,7 @@ def test_pages_fit_their_window_and_show_every_image(tmp_path: Path) -> None:
                     assert page.evaluate("document.documentElement.scrollWidth") == width
                     broken = "[...document.images].filter(one => !one.complete || !one.naturalWidth).length"
                     assert page.evaluate(broken) == 0
+                    assert page.evaluate(longest) > width / 4
                     papers.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
                     page.close()
         browser.close()

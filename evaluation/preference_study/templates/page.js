@@ -54,6 +54,8 @@ async function show() {
   }
   element("trouble").textContent = warning;
   element("prompt").textContent = pair.prompt;
+  element("prompt").classList.toggle("long", pair.prompt.length > 160); // the images stay in view
+  element("prompt").scrollTop = 0;
   buttons.forEach((button) => (button.disabled = true)); // no vote on what is not seen
   const images = ["left", "right"].map((side) => {
     element(side).src = address(pair, side);

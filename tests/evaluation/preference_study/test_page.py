@@ -12,6 +12,7 @@ import pytest
 
 from evaluation.__main__ import main
 from evaluation.preference_study.votes import read_votes
+from tests.evaluation.preference_study.conftest import write_run
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="driving a browser needs playwright")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -159,3 +160,16 @@ def test_a_browser_that_keeps_nothing_says_so_as_long_as_there_are_pairs(page: A
         page.keyboard.press("t")
     wait_for_count(page, 3)
     assert len(saved(page, study)["votes"]) == 3
+
+
+def test_a_long_prompt_leaves_the_images_in_view(browser: Any, tmp_path: Path) -> None:
+    words = "a very long prompt about a harbour at dusk, " * 20
+    runs = [write_run(tmp_path / name, prompts=[words], images=1) for name in ("alpha", "beta")]
+    main(["preference", "build", *map(str, runs), "--output", str(tmp_path / "study")])
+    page = browser.new_page(viewport={"width": 1100, "height": 800})
+    page.goto((tmp_path / "study" / "page" / "index.html").as_uri())
+    start(page)
+    wait_for_count(page, 0, 1)
+    box = page.get_by_role("button", name="Tie").bounding_box()
+    assert box["y"] + box["height"] <= 800
+    page.close()
