@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,8 @@ from PIL import Image
 from datamodules import bench_command, cache_command
 from datamodules.__main__ import _COMMANDS, extra_of, main
 from datamodules.command_line import names_of
-from tests.static.project import PACKAGES, ROOT, project_files
+from tests.static.project import PACKAGES, project_files
+from tests.static.test_extras import normalized, requirements
 from tests.static.test_import_direction import imported
 
 SMALL = ["--size=32", "--num_train=12", "--num_val=3", "--prompts_per_task=1", "--num_workers=1"]
@@ -175,17 +176,13 @@ def test_a_config_file_may_have_lists(tmp_path: Path) -> None:
 
 
 def test_every_optional_package_is_in_the_extra_that_is_named_for_it() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    extras = {
-        extra: {requirement.split(">")[0].split("[")[0] for requirement in requirements}
-        for extra, requirements in {**project["optional-dependencies"], "": project["dependencies"]}.items()
-    }
-    distributions = {"cv2": "opencv-python-headless", "open_clip": "open-clip-torch", "PIL": "pillow"}
+    distributions = packages_distributions()
     brought = {"yaml", "rapidocr_onnxruntime"}  # by a dependency; by hand, as its step says
     files = project_files("datamodules", pattern="*.py")
     names = {name for path in files for name in imported(path.read_text("utf-8"))}
     for name in names - set(sys.stdlib_module_names) - set(PACKAGES) - brought:
-        assert distributions.get(name, name) in extras[extra_of(name)], name
+        extras = {extra_of(name)} - {""}
+        assert requirements(*extras) & set(map(normalized, distributions.get(name, [name]))), name
     assert extra_of("transformers") == "hf"
 
 
