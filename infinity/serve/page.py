@@ -126,7 +126,11 @@ def _page(painter: Painter, title: str) -> gr.Blocks:
                 take = gr.Button("Take the image")
                 restart = gr.Button("Draw the painted part", variant="primary")
         settings = [seed, guidance, temperature, rewrite]
-        outputs: dict[str, Any] = {"outputs": [image, strip, drawn], "show_progress_on": image}
+        outputs: dict[str, Any] = {
+            "outputs": [image, strip, drawn],
+            "show_progress_on": image,
+            "concurrency_id": "drawing",  # one of either kind at a time
+        }
         drawing = gr.on([start.click, prompt.submit], draw, [prompt, shape, *settings], **outputs)
         redrawing = restart.click(redraw, [editor, prompt, *settings], **outputs)
         stop.click(None, cancels=[drawing, redrawing])

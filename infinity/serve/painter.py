@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -39,6 +40,7 @@ class Painter:
     def __init__(self, pipeline: InfinityPipeline, rewriter: CachedRewriter | None = None) -> None:
         self.pipeline = pipeline
         self.rewriter = rewriter
+        self._drawing = threading.Lock()  # a stopped drawing goes on to the end of its scale
 
     def draw(
         self,
@@ -100,8 +102,12 @@ class Painter:
         return text, {"prompt": prompt, "rewritten_prompt": text, "rewriter": self.rewriter.fingerprint}
 
     def _frames(self, aspect_ratio: float, rewriting: dict[str, str], draw: _Draw) -> Iterator[Frame]:
+        def draw_alone(hook: Callable[[ScaleEnd], None]) -> PipelineOutput:
+            with self._drawing:
+                return draw(hook)
+
         scales = self.pipeline.schedule(aspect_ratio)
-        for scale, image in zip(scales, live_images(self.pipeline, draw), strict=True):
+        for scale, image in zip(scales, live_images(self.pipeline, draw_alone), strict=True):
             yield Frame(image, f"{scale.h}x{scale.w}", rewriting)
 
 

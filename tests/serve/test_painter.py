@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from infinity.rewriting import CachedRewriter, build_rewriter
 from infinity.serve.painter import Painter
+from infinity.text import TextEncoder
+from infinity.types import TextStates
 from tests.pipelines import tiny_pipeline
 
 
@@ -94,3 +99,32 @@ def test_a_prompt_is_rewritten_where_that_is_asked_for_and_its_frames_say_so(pai
     *_, same = painter.redraw(*arguments, "a cat at sea", 0, "3", "1")
     assert last.image.tobytes() == same.image.tobytes()
     assert last.rewriting == record
+
+
+class Crowded:
+    """A text encoder that notes how many use it at a time."""
+
+    def __init__(self, encoder: TextEncoder) -> None:
+        self.encoder = encoder
+        self.most = self.now = 0
+
+    def encode(self, captions: list[str]) -> TextStates:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        time.sleep(0.1)
+        self.now -= 1
+        return self.encoder.encode(captions)
+
+
+def test_one_image_is_drawn_at_a_time() -> None:
+    pipeline = tiny_pipeline()
+    pipeline.text_encoder = crowded = Crowded(pipeline.text_encoder)  # pyright: ignore[reportAttributeAccessIssue]
+    painter, image = Painter(pipeline), Image.new("RGB", (64, 64))
+    frames = (
+        painter.draw("a cat", 1.0, 1, "3", "1"),
+        painter.redraw(image, [stroke(image.size, 0, 0, 40, 40)], "a cat", 1, "3", "1"),
+    )
+    with ThreadPoolExecutor() as threads:
+        drawn = list(threads.map(list, frames))
+    assert [len(some) for some in drawn] == [3, 3]
+    assert crowded.most == 1
