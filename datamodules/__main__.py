@@ -9,8 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from datamodules.progress_bars import progress_bars
 
 __all__ = ["extra_of", "main"]
 
@@ -47,21 +46,6 @@ _EXTRAS = {  # of pyproject.toml, with the optional packages that commands impor
 }
 
 
-class _Bars:
-    """A progress bar per step, on stderr."""
-
-    def __init__(self) -> None:
-        name = TextColumn("{task.description}", markup=False)
-        columns = (name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.progress = Progress(*columns, console=Console(stderr=True))
-        self.tasks: dict[str, TaskID] = {}
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        if what not in self.tasks:
-            self.tasks[what] = self.progress.add_task(what, total=total)
-        self.progress.advance(self.tasks[what], done)
-
-
 def _help() -> str:
     lines = ["usage: python -m datamodules COMMAND ...", "", "Make, describe, filter and measure data sets."]
     for name, (example, summary) in _COMMANDS.items():
@@ -81,14 +65,13 @@ def main(arguments: list[str]) -> int:
     if name in ("-h", "--help"):
         print(_help())
         return 0
-    bars = _Bars()
     try:
         if name not in _COMMANDS:
             raise ValueError(f"the commands are {', '.join(_COMMANDS)}, got {name!r}")
         command = importlib.import_module(f"datamodules.{name}_command")
         options = command.parser().parse_args(rest)
-        with bars.progress:
-            text = command.run(options, bars)
+        with progress_bars() as progress:
+            text = command.run(options, progress)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("", "datamodules"):

@@ -6,7 +6,6 @@ Called again, it skips finished stages and resumes an interrupted training from 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import time
@@ -16,11 +15,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.progress import Progress
-
 from datamodules.packing import pack_dataset
+from datamodules.progress_bars import progress_bars
 from datamodules.shapesworld import ShapesWorldConfig, shapesworld_dataset
-from infinity.json_files import write_json
+from infinity.json_files import read_json_object, write_json
 
 __all__ = ["DemoOptions", "main", "run_demo"]
 
@@ -80,10 +78,10 @@ class Stages:
         self.reserve = min(_EVALUATION_SECONDS, 0.3 * self.budget)
         settings = {"budget": options.budget, "tier": options.tier, "seed": options.seed}
         options.run.mkdir(parents=True, exist_ok=True)
-        state = json.loads(self.path.read_text()) if self.path.is_file() else {"settings": settings}
-        if state["settings"] != settings:
+        state = read_json_object(self.path) if self.path.is_file() else {"settings": settings}
+        if state.get("settings") != settings:
             raise ValueError(
-                f"{options.run} holds a demo with other settings ({state['settings']}); "
+                f"{options.run} holds a demo with other settings ({state.get('settings')}); "
                 "choose another --output"
             )
         self.state: dict[str, Any] = {"seconds": {}, "granted": {}, **state}
@@ -126,20 +124,8 @@ def run_demo(options: DemoOptions) -> Path:
 
 def _render(options: DemoOptions) -> None:
     parts = shapesworld_dataset(ShapesWorldConfig(tier=options.tier, seed=options.seed))
-    with Progress() as progress:
-        tasks: dict[str, Any] = {}
-
-        def advance(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(what, total=total)
-            progress.advance(tasks[what], done)
-
-        pack_dataset(
-            options.dataset,
-            parts,
-            num_workers=os.cpu_count() or 1,
-            progress=advance,
-        )
+    with progress_bars() as progress:
+        pack_dataset(options.dataset, parts, num_workers=os.cpu_count() or 1, progress=progress)
 
 
 def _train(model: Literal["vae", "ar"], options: DemoOptions, seconds: float) -> None:

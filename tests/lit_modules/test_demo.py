@@ -52,6 +52,14 @@ def test_a_run_with_other_settings_is_refused(tmp_path):
         Stages(options(tmp_path, budget=20))
 
 
+def test_a_record_that_was_cut_short_is_named(tmp_path):
+    Stages(options(tmp_path)).run("data", lambda: None)
+    record = tmp_path / "run" / "stages.json"
+    record.write_text(record.read_text()[:-20])
+    with pytest.raises(ValueError, match=r"stages\.json is not JSON"):
+        Stages(options(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(59.9, "00:00:00:59"), (3661, "00:01:01:01"), (90000, "01:01:00:00")]
 )
