@@ -13,7 +13,7 @@ from evaluation.distribution.feature_sets import FeatureSet
 from evaluation.features import Classifier
 from evaluation.intervals import Estimate, bootstrap_mean, clustered_share
 from evaluation.metrics.class_score import class_score
-from evaluation.metrics.frechet_infinity import frechet_infinity
+from evaluation.metrics.frechet_infinity import frechet_infinity, smallest_subset
 from evaluation.metrics.kernel_distances import clip_mmd, kernel_distance
 from evaluation.metrics.manifolds import Manifolds, compare_manifolds
 from evaluation.results import Direction
@@ -76,6 +76,9 @@ def _fid(one: Comparison) -> Measured:
 
 def _fid_inf(one: Comparison) -> Measured:
     reference = one.reference()
+    num, width = one.generated.kept().shape
+    smallest = smallest_subset(num)
+    bent = f"; not straight, as subsets of {smallest} images are fewer than {width} features"
     found = frechet_infinity(
         one.generated.kept(), lambda subset: FeatureSet(features=subset).distance(reference), seed=one.seed
     )
@@ -84,7 +87,7 @@ def _fid_inf(one: Comparison) -> Measured:
         direction="lower",
         knobs=(f"seed={one.seed}",),
         ci95=(found.low, found.high),
-        note="the interval is that of the line's fit",
+        note="the interval is that of the line's fit" + (bent if smallest < width else ""),
     )
 
 

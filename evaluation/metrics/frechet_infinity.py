@@ -9,7 +9,7 @@ from scipy import stats
 
 from evaluation.intervals import LEVEL, Estimate
 
-__all__ = ["FEWEST_IMAGES", "frechet_infinity"]
+__all__ = ["FEWEST_IMAGES", "frechet_infinity", "smallest_subset"]
 
 FEWEST_IMAGES = 20
 _NUM_POINTS = 15
@@ -28,7 +28,7 @@ def frechet_infinity(
         distance: of a subset (n, D) from the reference.
     """
     num = len(features_ND)
-    sizes = np.linspace(min(_LARGEST_START, num // 10), num, _NUM_POINTS).astype(int)
+    sizes = np.linspace(smallest_subset(num), num, _NUM_POINTS).astype(int)
     if num < FEWEST_IMAGES:
         raise ValueError(f"FID-infinity needs at least {FEWEST_IMAGES} images, got {num}")
     rng = np.random.default_rng(seed)
@@ -36,3 +36,8 @@ def frechet_infinity(
     line = stats.linregress(1 / sizes, distances)
     half = float(stats.t.ppf((1 + LEVEL) / 2, _NUM_POINTS - 2) * line.intercept_stderr)
     return Estimate(float(line.intercept), float(line.intercept) - half, float(line.intercept) + half)
+
+
+def smallest_subset(num: int) -> int:
+    """Of the subsets of `num` images; with fewer images than features, distances leave the line."""
+    return min(_LARGEST_START, num // 10)

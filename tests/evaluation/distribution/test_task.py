@@ -116,6 +116,13 @@ def test_references_are_extracted_once_and_again_when_data_changed(
     assert (after.id != before.id, after.value != before.value) == (True, True)
 
 
+def test_a_limit_of_too_small_subsets_says_so(context: EvalContext) -> None:
+    """There are 8 features; subsets begin with a tenth of the images."""
+    few, enough = (score(scenes(num, seed=1), context, ("fid_inf",)).metrics[0] for num in (79, 80))
+    assert "as subsets of 7 images are fewer than 8 features" in few.note
+    assert "fewer than" not in enough.note
+
+
 def test_references_are_scaled_and_cropped_to_the_nearest_of_the_drawn_sizes() -> None:
     wide, high = scenes(1, 0, size=(30, 60))[0], scenes(1, 0, size=(80, 66))[0]
     sizes = [(20, 20), (16, 32), (32, 16)]
