@@ -13,8 +13,9 @@ __all__ = ["all_caveats", "configs_of", "provenance_facts"]
 
 def configs_of(result: Result) -> list[Mapping[str, Any]]:
     """The configuration of a result; if it was merged, those of its parts."""
-    parts = [result.config.get(name) for name in result.name.split(" + ")]
-    return parts if len(parts) > 1 and all(isinstance(part, Mapping) for part in parts) else [result.config]
+    names = result.name.split(" + ")
+    parts = [part for name in names if isinstance(part := result.config.get(name), Mapping)]
+    return parts if len(parts) == len(names) > 1 else [result.config]
 
 
 def all_caveats(results: Mapping[str, Result], content: ReportContent) -> list[str]:

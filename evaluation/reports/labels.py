@@ -115,7 +115,7 @@ def is_baseline(metric: MetricValue) -> bool:
 
 def title_of(name: str) -> str:
     """What a metric, a task or a prompt set is called."""
-    return _LABELS.get(name.replace("-", "_")) or _LABELS.get(name) or heading_of(name)
+    return _LABELS.get(name.replace("-", "_")) or heading_of(name)
 
 
 def heading_of(name: str) -> str:
