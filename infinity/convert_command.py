@@ -18,6 +18,7 @@ from infinity.checkpoints.official import (
     official_names,
     official_pixels,
     official_sampling,
+    training_options,
 )
 from infinity.checkpoints.official_ar import export_official_transformer, has_chunks
 from infinity.checkpoints.official_vae import export_official_vae
@@ -68,13 +69,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("what the weights of a transformer don't tell")
     group.add_argument(
-        "--rope-grid", choices=get_args(RopeGrid), default="reference", help="default: %(default)s"
+        "--rope-grid",
+        choices=get_args(RopeGrid),
+        help="default: what a training checkpoint says, or reference",
     )
     group.add_argument(
         "--scale-embedding",
         choices=("first_block", "every_chunk"),
-        default="first_block",
-        help="where it is added (default: %(default)s)",
+        help="where it is added (default: what a training checkpoint says, or first_block)",
     )
     group.add_argument(
         "--text-encoder", default="google/flan-t5-xl", help="directory or hub id (default: %(default)s)"
@@ -82,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--resolution",
         choices=get_args(PixelBudget),
-        help="trained pixels (default: 1M; 0.06M for the scaling study)",
+        help="trained pixels (default: what a training checkpoint says, or 1M; 0.06M for the scaling study)",
     )
 
 
@@ -103,13 +105,17 @@ def _from_official(options: argparse.Namespace) -> dict[str, str]:
         raise ValueError(f"{options.source} is a saved model already; did you mean --to-official?")
     content = read_checkpoint(options.source)
     found = find_official_state(content, options.source, place=options.place, ignore=tuple(options.ignore))
+    told = {name: value for name, value in training_options(content).items() if not getattr(options, name)}
+    options = argparse.Namespace(**vars(options) | told)
     extra: dict[str, Any] = {"official": {"source": options.source.name, "place": found.place}}
     try:
         if found.kind == "vae":
             model = build_vae(found.tensors, patchify=options.patchify)
         else:
             model = build_transformer(
-                found.tensors, rope_grid=options.rope_grid, scale_embedding=options.scale_embedding
+                found.tensors,
+                rope_grid=options.rope_grid or "reference",
+                scale_embedding=options.scale_embedding or "first_block",
             )
     except ValueError as error:
         raise ValueError(f"{options.source} can't be converted: {error}") from error
@@ -122,7 +128,7 @@ def _from_official(options: argparse.Namespace) -> dict[str, str]:
         facts["layout"] = f"block_chunks, {model.config.num_chunks} of them" if chunked else "blocks"
         surroundings = _surroundings(model, options)
         extra |= {name: config_to_dict(config) for name, config in surroundings.items()}
-        facts |= _assumptions(options, **surroundings)
+        facts |= _assumptions(model.config, told, **surroundings)
     if not options.dry_run:
         _write(options.target, lambda temporary: save_pretrained(temporary, model, extra=extra))
     return facts
@@ -160,15 +166,24 @@ def _surroundings(model: Infinity, options: argparse.Namespace) -> dict[str, Any
 
 
 def _assumptions(
-    options: argparse.Namespace, text: TextEncoderConfig, resolution: Resolution, sampling: SamplingConfig
+    config: InfinityConfig,
+    told: dict[str, str],
+    text: TextEncoderConfig,
+    resolution: Resolution,
+    sampling: SamplingConfig,
 ) -> dict[str, str]:
     """What no weight tells, with the option to say otherwise."""
+
+    def fact(value: str, option: str) -> str:
+        origin = "told by the training run" if option in told else "not told by weights"
+        return f"{value} ({origin}: --{option.replace('_', '-')})"
+
     settings = f"guidance {sampling.guidance}, temperature {sampling.temperature}, top-p {sampling.top_p}"
     return {
-        "RoPE grid": f"{options.rope_grid} (not told by weights: --rope-grid)",
-        "scale embedding": f"{options.scale_embedding} (not told by weights: --scale-embedding)",
-        "resolution": f"{resolution.pixels} (not told by weights: --resolution)",
-        "text encoder": f"{text.huggingface.model} (not told by weights: --text-encoder)",
+        "RoPE grid": fact(config.rope_grid, "rope_grid"),
+        "scale embedding": fact(config.scale_embedding, "scale_embedding"),
+        "resolution": fact(resolution.pixels, "resolution"),
+        "text encoder": fact(text.huggingface.model, "text_encoder"),
         "sampling": f"{settings} (can be changed whenever images are drawn)",
     }
 

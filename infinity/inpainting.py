@@ -52,8 +52,8 @@ def inpaint(
     redrawn = mask.convert("L").point([0] * 128 + [255] * 128)
     if redrawn.getextrema() in ((0, 0), (255, 255)):
         raise ValueError(
-            "the mask must be bright where the image is redrawn and dark elsewhere, not all alike; of an image "
-            "that was cut to the model's size, mark a part of the middle"
+            "the mask must be bright where the image is redrawn and dark elsewhere, not all alike; of an "
+            "image that was cut to the model's size, mark a part of the middle"
         )
     output = pipeline(
         prompts, known=known_features(pipeline, image, redrawn), aspect_ratio=ratio, **arguments

@@ -114,6 +114,23 @@ def test_the_options_that_weights_do_not_tell_reach_the_configs(tmp_path: Path) 
     assert load_vae(tmp_path / "b").config.patchify == 2
 
 
+def test_what_a_training_run_says_is_taken_unless_an_option_says_otherwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, state = official_transformer()
+    arguments = {"rope2d_normalized_by_hw": 1, "add_lvl_embeding_only_first_block": 0, "pn": "0.25M"}
+    source = saved(tmp_path / "ar.pth", {"args": arguments, "trainer": {"gpt_fsdp": state}})
+    convert(source, tmp_path / "a")
+    convert(source, tmp_path / "b", "--rope-grid", "index", "--resolution", "1M")
+    told = capsys.readouterr().out
+    assert "interpolate (told by the training run: --rope-grid)" in told
+    assert "index (not told by weights: --rope-grid)" in told
+    saids = [("interpolate", "every_chunk", "0.25M"), ("index", "every_chunk", "1M")]
+    for target, said in zip("ab", saids, strict=True):
+        config, extra = read_config(tmp_path / target, "transformer")
+        assert (config.rope_grid, config.scale_embedding, extra["resolution"]["pixels"]) == said
+
+
 def test_one_of_several_weights_can_be_chosen(tmp_path: Path) -> None:
     _, state = official_transformer()
     average = {name: value + 1 for name, value in state.items()}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import torch
 from torch import Tensor
@@ -34,6 +34,7 @@ __all__ = [
     "official_names",
     "official_pixels",
     "official_sampling",
+    "training_options",
 ]
 
 M = TypeVar("M", VAE, Infinity)
@@ -46,6 +47,12 @@ _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # Masks that older official code stored, and that every version leaves out when it loads weights.
 _MASKS = ("lvl_1L", "attn_bias_for_masking", "Infinity_visible_kvlen", "Infinity_invisible_qlen")
 _WRAPPERS = re.compile(r"(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+# What arguments of training runs say of a transformer: our option, their name, their values in our words.
+_ARGUMENTS: tuple[tuple[str, str, dict[Any, str]], ...] = (
+    ("rope_grid", "rope2d_normalized_by_hw", {0: "index", 1: "interpolate", 2: "reference"}),
+    ("scale_embedding", "add_lvl_embeding_only_first_block", {0: "every_chunk", 1: "first_block"}),
+    ("resolution", "pn", {pixels: pixels for pixels in get_args(PixelBudget)}),
+)
 
 
 class OfficialState(NamedTuple):
@@ -80,6 +87,19 @@ def find_official_state(
     if wrong := sorted(name for name, value in tensors.items() if not isinstance(value, Tensor)):
         raise ValueError(f"{source} holds other things than tensors among its weights, such as {wrong[0]}")
     return OfficialState(kind, tensors, place, tuple(name for name in found if name != place))
+
+
+def training_options(content: Any) -> dict[str, str]:
+    """What a training checkpoint says of its transformer besides the weights: options of the converter."""
+    arguments = content.get("args") if isinstance(content, Mapping) else None
+    if not isinstance(arguments, Mapping):
+        return {}
+    said = [(ours, arguments.get(theirs), values) for ours, theirs, values in _ARGUMENTS]
+    return {
+        ours: values[value]
+        for ours, value, values in said
+        if isinstance(value, int | str) and value in values
+    }
 
 
 def build_vae(state: Mapping[str, Tensor], *, patchify: Literal[1, 2] | None = None) -> VAE:

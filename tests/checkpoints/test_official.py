@@ -17,6 +17,7 @@ from infinity.checkpoints.official import (
     official_names,
     official_pixels,
     official_sampling,
+    training_options,
 )
 from infinity.checkpoints.official_ar import export_official_transformer, infer_official_transformer
 from infinity.checkpoints.official_vae import OFFICIAL_VAES, export_official_vae, infer_official_vae
@@ -237,6 +238,12 @@ def test_masks_that_older_official_code_stored_are_left_out() -> None:
     masks = ("lvl_1L", "attn_bias_for_masking", "Infinity_visible_kvlen", "Infinity_invisible_qlen")
     found = find_official_state(state | dict.fromkeys(masks, torch.zeros(1, 5)), SOURCE)
     assert_same(model, build_transformer(found.tensors))
+
+
+@pytest.mark.parametrize("arguments", [None, [], {"pn": ["1M"]}, {"pn": "9M", "rope2d_normalized_by_hw": 7}])
+def test_arguments_of_other_kinds_say_nothing(arguments: Any) -> None:
+    assert training_options({"args": arguments}) == {}
+    assert training_options([arguments]) == {}
 
 
 def test_our_own_kinds_of_models_have_no_official_form() -> None:
