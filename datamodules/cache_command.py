@@ -89,8 +89,8 @@ def run(options: Namespace, progress: Progress) -> str:
     out = local_folder(options.out or join(data, "caches"))
     if options.vae is None and options.text is None:
         raise ValueError("nothing to cache; name a tokenizer with --vae, a text encoder with --text, or both")
-    if not options.captions:
-        raise ValueError("captions must name a kind, e.g. caption")
+    if not options.captions or any(set("{:}") & set(kind) for kind in options.captions):
+        raise ValueError(f"captions must name kinds, as long,short, got {options.captions}")
     part, num_parts = _part(options.part)
     indices = dataset_splits(data)
     for index in indices.values():

@@ -68,11 +68,17 @@ def write_cache(
     if not all(path.exists() for path in paths):
         return Written(None, left_out)
     places = np.concatenate([_places_of(*of_shard) for of_shard in zip(paths, map(len, rows), strict=True)])
+    num_samples = int(np.count_nonzero(places["num_bytes"]))
+    if not num_samples:
+        causes = "; ".join(left_out[:3])
+        raise ValueError(
+            f"none of {len(index)} samples can be cached ({causes}); mend that, remove {directory}, and call again"
+        )
     write_atomically(directory / "places.npy", _npy(places))
     _write_header(directory, facts, [*paths, directory / "places.npy"])
     for leftover in directory.glob(".[0-9]*.tmp"):  # of runs that were killed
         leftover.unlink(missing_ok=True)
-    return Written(int(np.count_nonzero(places["num_bytes"])), left_out)
+    return Written(num_samples, left_out)
 
 
 def _start(directory: Path, facts: CacheFacts) -> None:

@@ -48,7 +48,11 @@ def test_the_bound_of_images_is_a_part_of_what_a_cache_is(
 ) -> None:
     (small,) = cache(root, f"--vae={tokenizer}", "--max_pixels=1000")
     assert "train: 69 samples" in capsys.readouterr().out
-    assert len(cache(root, f"--vae={tokenizer}")) == 2
+    assert main(["cache", str(root), f"--vae={tokenizer}", *SHAPE, "--max_pixels=9"]) == 1
+    told = capsys.readouterr().err
+    assert "none of 101 samples can be cached (train-00000000: " in told
+    assert "is more than max_pixels = 9; train-00000001" in told
+    assert len(cache(root, f"--vae={tokenizer}")) == 3
     assert "train: 101 samples" in capsys.readouterr().out
     with pytest.raises(
         ValueError, match="was made with max_pixels = 1000, but this run has 67108864; make it"
@@ -82,7 +86,8 @@ def test_an_unreadable_image_is_left_out_named_and_replaced_in_training(
         ([], "nothing to cache; name a tokenizer with --vae"),
         (["--vae=VAE", "--resolution.stride=16", "--resolution.sides=[1,2]"], "set it to 8"),
         (["--text={kind: hashing}", "--part=0/2"], "part must be K/N with K from 1 to N, got 0/2"),
-        (["--text={kind: hashing}", "--captions=[]"], "captions must name a kind"),
+        (["--text={kind: hashing}", "--captions=[]"], "captions must name kinds, as long,short, got []"),
+        (["--text={kind: hashing}", "--captions={long: 1}"], "captions must name kinds, as long,short, got"),
         (
             ["--text={kind: hashing}", "--out=s3://bucket/caches"],
             "only a folder of this machine can be written",
