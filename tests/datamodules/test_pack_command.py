@@ -17,6 +17,7 @@ from datamodules.index import ShardIndex
 from datamodules.module import ImageTextDataModule
 from infinity.schedules import Resolution
 from tests.datamodules.conftest import write_tar
+from tests.datamodules.folders import contents
 from tests.datamodules.http_server import serve
 from tests.static.project import ROOT
 
@@ -59,10 +60,6 @@ def shards(tmp_path: Path) -> Path:
         write_tar(folder / f"{number:05d}.tar", files)
         (folder / f"{number:05d}.parquet").write_bytes(b"of img2dataset")
     return folder
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
 
 
 def error(arguments: list[object], capsys: pytest.CaptureFixture[str]) -> str:

@@ -12,6 +12,7 @@ from datamodules.index import ShardIndex
 from datamodules.packing import DatasetParts, pack_dataset
 from datamodules.shapesworld import ShapesWorldConfig, shapesworld_dataset
 from datamodules.shards import Sample, SampleSource
+from tests.datamodules.folders import contents
 
 CONFIG = ShapesWorldConfig(size=32, num_train=20, num_val=3, prompts_per_task=1)
 
@@ -48,10 +49,6 @@ class Partly:
         if self.is_broken(index):
             raise BrokenSampleError(f"file {index}: unreadable")
         return self.source[index]
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
 
 
 def with_train(parts: DatasetParts, source: SampleSource) -> DatasetParts:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from datamodules.__main__ import main
+from tests.datamodules.folders import contents
 
 ray = pytest.importorskip("ray", reason="needs the extra `ray`")
 
@@ -17,10 +18,6 @@ ray = pytest.importorskip("ray", reason="needs the extra `ray`")
 def _ended() -> Iterator[None]:
     yield
     ray.shutdown()
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
 
 
 @pytest.mark.slow

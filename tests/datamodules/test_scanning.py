@@ -16,12 +16,7 @@ from PIL import Image
 from datamodules.index import Member, scan_shard, tar_members, write_index
 from datamodules.index import ShardIndex as Index
 from tests.datamodules.conftest import write_tar
-
-
-def image(width: int, height: int, kind: str = "JPEG") -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height), (width % 256, height % 256, 0)).save(buffer, kind)
-    return buffer.getvalue()
+from tests.datamodules.foreign_shards import image
 
 
 def keys_of(shard: Path) -> list[str]:
