@@ -25,7 +25,7 @@ from datamodules.index_columns import COLUMNS, Column, column_name
 from datamodules.index_files import HEADER, VERSION, Shard, prefixes_of, write_index
 from datamodules.listing import file_sizes
 from datamodules.members import BLOCK, Member, SampleRow, read_member, read_sample
-from datamodules.scanning import ShardScan, printable, scan_shard, tar_members
+from datamodules.scanning import ShardScan, printable, scan_shard
 from datamodules.storage import ShardFile, cache_folder, fetch, is_url, join, location_of, open_file
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
     "read_member",
     "read_sample",
     "scan_shard",
-    "tar_members",
     "write_index",
 ]
 

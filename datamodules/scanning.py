@@ -23,7 +23,7 @@ from datamodules.decode import BrokenSampleError, image_size
 from datamodules.members import BLOCK, Member, header_sum, read_member
 from datamodules.storage import FileView, ShardFile, location_of, open_file
 
-__all__ = ["ROW", "ShardScan", "printable", "scan_shard", "tar_members"]
+__all__ = ["ROW", "ShardScan", "printable", "scan_shard"]
 
 ROW = np.dtype(
     [
@@ -175,15 +175,6 @@ def _encoded(key: str) -> bytes:
 def _places(sample: _Sample) -> Iterator[int]:
     for member in (sample.image, sample.text, sample.meta):
         yield from (member.start // BLOCK, member.num_bytes)
-
-
-def tar_members(place: str | Path) -> dict[str, dict[str, Member]]:
-    """Where all files of a shard lie, by key and extension, whatever they are."""
-    members: dict[str, dict[str, Member]] = {}
-    with closing(open_file(location_of(place), _READ_AHEAD)) as file:
-        for key, extension, member in _members(str(place), file):
-            members.setdefault(key, {})[extension] = member
-    return members
 
 
 def _members(location: str, file: ShardFile) -> Iterator[tuple[str, str, Member]]:

@@ -13,8 +13,8 @@ import pytest
 import webdataset
 from PIL import Image
 
-from datamodules.index import Member, scan_shard, tar_members, write_index
 from datamodules.index import ShardIndex as Index
+from datamodules.index import scan_shard, write_index
 from tests.datamodules.conftest import write_tar
 from tests.datamodules.foreign_shards import image
 
@@ -151,14 +151,6 @@ def test_only_the_headers_of_images_are_read(tmp_path: Path) -> None:
         file.seek(512 + 40_000)
         file.write(bytes(len(buffer.getvalue()) - 40_000))
     assert scan_shard(tmp_path / "0.tar").widths.tolist() == [600]
-
-
-def test_all_files_of_a_shard_can_be_listed(tmp_path: Path) -> None:
-    write_tar(tmp_path / "0.tar", {"a.npy": b"1234", "a.t5.safetensors": b"56", "b.npy": b""})
-    assert tar_members(tmp_path / "0.tar") == {
-        "a": {"npy": Member(512, 4), "t5.safetensors": Member(1536, 2)},
-        "b": {"npy": Member(2560, 0)},
-    }
 
 
 def test_compressed_shards_are_refused(tmp_path: Path) -> None:
