@@ -66,7 +66,7 @@ def run(options: Namespace, progress: Progress) -> str:
     check_complete(steps)
     every = dataset_splits(source)
     splits = _chosen(every, options.splits)
-    _refuse_leaks(steps, splits, [name for name in every if name not in splits])
+    _refuse_leaks(steps, [name for name in every if name not in splits])
     order = sorted(splits, key=lambda name: name == "train")  # last: it is to have nothing of the others
     done: dict[str, CuratedSplit] = {}
     if options.dry_run:
@@ -88,8 +88,7 @@ def run(options: Namespace, progress: Progress) -> str:
         kept = done[name].kept
         if kept is None or not len(kept):
             raise ValueError(
-                f"no sample of {name} passes all steps: see {out / name}/dropped.jsonl, and move a bound or "
-                f"leave that split out (--splits)"
+                f"no sample of {name} passes all steps: see {out / name}/dropped.jsonl and move a bound"
             )
         write_subset(splits[name], kept, out / name)
     _write_record(source, out, others | {name: _record_of(done[name]) for name in splits}, complete=True)
@@ -102,13 +101,13 @@ def _chosen(splits: dict[str, ShardIndex], names: Sequence[str]) -> dict[str, Sh
     return {name: splits[name] for name in names or splits}
 
 
-def _refuse_leaks(steps: Sequence[Step], splits: Mapping[str, ShardIndex], unnamed: Sequence[str]) -> None:
-    """Training is to lose what looks like the other splits, which takes them all."""
+def _refuse_leaks(steps: Sequence[Step], unnamed: Sequence[str]) -> None:
+    """No split is to have what looks like another one, which takes them all."""
     comparing = [step.name for step in steps if step.compares]
-    if comparing and unnamed and "train" in splits:
+    if comparing and unnamed:
         raise ValueError(
-            f"{comparing[0]} compares train with {', '.join(unnamed)}, which --splits leaves out; name all "
-            f"splits (scores that are there are not made again), or leave that step out of the config"
+            f"{comparing[0]} compares all splits, but --splits leaves out {', '.join(unnamed)}; name all of "
+            f"them (scores that are there are not made again), or leave that step out of the config"
         )
 
 

@@ -48,7 +48,7 @@ def index_user_shards(
     counts: dict[str, int] = {}
     for target, shards in splits.items():
         parts = divided(target, val_fraction)
-        if not all((Path(part) / HEADER).exists() for part in parts):  # by a run that was interrupted later
+        if not all((Path(part) / HEADER).exists() for part in parts):  # by an earlier run
             index_shards(shards, parts, engine=engine, progress=progress)
         indices = {Path(part).name: ShardIndex.load(part) for part in parts}
         counts |= {split: len(index) for split, index in indices.items()}

@@ -116,8 +116,9 @@ def test_the_list_tells_what_every_step_needs(capsys: pytest.CaptureFixture[str]
         (
             ["--splits=[train]"],
             "steps: [near_duplicates: {}]",
-            "compares train with val, which --splits",
+            "near_duplicates compares all splits, but --splits leaves out val",
         ),
+        (["--splits=val"], "steps: [near_duplicates: {}]", "but --splits leaves out train; name all of them"),
         (["--splits=[test]"], CHAIN, "there is no split test; there are train, val"),
         ([], "steps: [{blur: {}}]", "no step is called blur"),
         ([], "steps: [{watermark: {}}]", "watermark needs local weights in `network_weights`"),
