@@ -31,7 +31,8 @@ _COMMANDS = {  # module, what it does
     "reconstruction": ("commands", "PSNR, SSIM, rFID and use of bits of a tokenizer"),
     "report": ("reports.command", "one page about evaluated runs, to compare them too"),
     "bench": ("commands", "time parts of training and sampling, with floors and ratios"),
-    "score-detections": ("commands", "GenEval's verdicts on recorded detections"),
+    "score-detections": ("geneval.recorded", "GenEval's verdicts on recorded detections"),
+    "scaling": ("scaling.command", "the scaling law of trained models, with intervals"),
 }
 _FOLDERS = ("cache", "output", "tensorboard")  # options that name one to write to
 

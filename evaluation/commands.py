@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +13,6 @@ import numpy as np
 from evaluation.bench.command import bench_command
 from evaluation.bench.parts import PARTS
 from evaluation.features import build_extractor
-from evaluation.geneval.recorded import score_detections
 from evaluation.image_folders import read_generated, read_reconstructions
 from evaluation.metrics.bits import BitCounts
 from evaluation.model_report import RunOptions, run_model
@@ -36,9 +34,8 @@ from infinity.command_options import load_pipeline
 from infinity.json_files import read_json
 from infinity.pipeline import InfinityPipeline
 
-__all__ = ["add_bench_arguments", "add_reconstruction_arguments", "add_score_detections_arguments"]
-__all__ += ["add_shapeseval_arguments", "bench_command", "reconstruction_command", "run_command"]
-__all__ += ["score_detections_command", "shapeseval_command"]
+__all__ = ["add_bench_arguments", "add_reconstruction_arguments", "add_shapeseval_arguments"]
+__all__ += ["bench_command", "reconstruction_command", "run_command", "shapeseval_command"]
 
 _BATCH = 64
 _NUM_PAIRS = 24
@@ -75,17 +72,6 @@ def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compiled", action="store_true", help="also with torch.compile")
     parser.add_argument("--no-quantizers", dest="quantizers", action="store_false", help="leave those out")
     parser.add_argument("--official", type=Path, metavar="DIR", help="clone of the official code, to compare")
-
-
-def add_score_detections_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "path", type=Path, metavar="FILE.jsonl", help="tag, include, exclude, detections a line"
-    )
-
-
-def score_detections_command(path: Path) -> str:
-    """A verdict a line."""
-    return "\n".join(map(json.dumps, score_detections(path)))
 
 
 def run_command(*, load: Callable[[Any], InfinityPipeline] = load_pipeline, **options: Any) -> Path:

@@ -7,6 +7,7 @@ and what is empty may be null; whatever else is there is passed over. Names are 
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 from collections import defaultdict
@@ -16,7 +17,18 @@ from typing import Any
 
 from evaluation.geneval.scoring import Detected, GenEvalRule, judge_image
 
-__all__ = ["score_detections"]
+__all__ = ["add_score_detections_arguments", "score_detections", "score_detections_command"]
+
+
+def add_score_detections_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "path", type=Path, metavar="FILE.jsonl", help="tag, include, exclude, detections a line"
+    )
+
+
+def score_detections_command(path: Path) -> str:
+    """A verdict a line."""
+    return "\n".join(map(json.dumps, score_detections(path)))
 
 
 def score_detections(path: Path, rule: GenEvalRule | None = None) -> Iterator[dict[str, Any]]:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
+from evaluation.__main__ import main
 from evaluation.scaling import law as module
-from evaluation.scaling.__main__ import main
 from evaluation.scaling.law import Runs, ScalingLaw, bootstrap_law, error_of_the_largest, fit_law
 
 CHINCHILLA = ScalingLaw(
@@ -111,11 +111,11 @@ def test_the_command_prints_numbers_with_intervals(tmp_path: Path, capsys: pytes
     lines = [json.dumps({"params": n, "samples": d, "loss": loss}) for n, d, loss in rows]
     path = tmp_path / "runs.jsonl"
     path.write_text("\n".join(lines))
-    main([str(path), "--resamples", "20"])
+    main(["scaling", str(path), "--resamples", "20"])
     report = json.loads(capsys.readouterr().out)
     assert report["runs"] == 30
     assert report["params_exponent"]["ci95"][0] < 0.34 < report["params_exponent"]["ci95"][1]
     assert 0 < report["relative_error_of_the_largest_model_left_out"] < 0.05
     path.write_text(lines[0].replace("loss", "lost"))
     with pytest.raises(SystemExit, match="needs numbers params, samples, loss in every line: 'loss'"):
-        main([str(path)])
+        main(["scaling", str(path)])
