@@ -72,7 +72,7 @@ def write_cache(
     if not num_samples:
         causes = "; ".join(left_out[:3])
         raise ValueError(
-            f"none of {len(index)} samples can be cached ({causes}); mend that, remove {directory}, and call again"
+            f"none of {len(index)} samples can be cached ({causes}); mend that and remove {directory}"
         )
     write_atomically(directory / "places.npy", _npy(places))
     _write_header(directory, facts, [*paths, directory / "places.npy"])
