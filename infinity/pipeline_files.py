@@ -61,7 +61,8 @@ def load_parts(directory: Path) -> PipelineParts:
             "written by InfinityPipeline.save_pretrained; export the model again"
         )
     expected = extra.pop("vae_sha256", None)
-    if expected not in (None, weights_sha256(directory / "vae"), _file_sha256(directory / "vae")):
+    hashes = (weights_sha256, _file_sha256)
+    if expected is not None and all(expected != sha256(directory / "vae") for sha256 in hashes):
         raise ValueError(
             f"{directory / 'vae'} is not the tokenizer that the transformer beside it was trained with; "
             "copy both from one export"
@@ -87,7 +88,9 @@ def save_parts(directory: Path, parts: PipelineParts) -> None:
     save_pretrained(directory / "transformer", parts.transformer, extra=extra)
 
 
-def _file_sha256(directory: Path) -> str:
-    """What older versions recorded of a model."""
+def _file_sha256(directory: Path) -> str | None:
+    """What older versions, which wrote no shards, recorded of a model."""
+    if not (directory / "model.safetensors").is_file():
+        return None
     with open(directory / "model.safetensors", "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -162,6 +162,16 @@ def test_the_hash_of_the_tokenizers_file_names_it_too_as_older_versions_recorded
     assert InfinityPipeline.from_pretrained(tmp_path).resolution == pipeline.resolution
 
 
+def test_a_tokenizer_in_shards_is_the_same_tokenizer(pipeline, tmp_path):
+    pipeline.save_pretrained(tmp_path)
+    save_pretrained(tmp_path / "vae", pipeline.vae, max_shard_size=10_000)
+    assert not (tmp_path / "vae/model.safetensors").exists()
+    assert InfinityPipeline.from_pretrained(tmp_path).vae_sha256 == pipeline.vae_sha256
+    record(tmp_path, "vae_sha256", "0" * 64)
+    with pytest.raises(ValueError, match="is not the tokenizer that the transformer beside it"):
+        InfinityPipeline.from_pretrained(tmp_path)
+
+
 def test_bfloat16_stays_close_to_autocast_and_to_float32(pipeline):
     options = {"seeds": 4, "temperature": 0.0, "output_type": "pt"}
     full = pipeline(PROMPTS, **options)
