@@ -166,7 +166,10 @@ def _inpaint(pipeline: InfinityPipeline, options: argparse.Namespace) -> Picture
     else:
         mask = open_image(options.mask).convert("L")
     if mask.size != image.size:
-        raise ValueError(f"{options.mask} must be as large as {options.image}: {image.width}x{image.height}")
+        raise ValueError(
+            f"{options.mask} must have the size of {options.image}, {image.width}x{image.height}, "
+            f"got {mask.width}x{mask.height}"
+        )
     image = read_image(pipeline, options.image)
     mask = fit_image(mask, image.height, image.width)
     drawn = inpaint(pipeline, image, mask, options.prompt, composite=options.composite, **_arguments(options))

@@ -25,7 +25,7 @@ def read_prompts(path: Path) -> list[str]:
     read = _read_json if path.suffix == ".jsonl" else lambda _, line: line
     prompts = [read(f"{path}, line {number}", line) for number, line in lines if line]
     if not prompts:
-        raise ValueError(f"{path} holds no prompt")
+        raise ValueError(f"{path} holds no prompt; write one per line")
     return prompts
 
 

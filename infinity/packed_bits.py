@@ -98,7 +98,5 @@ def _sizes(path: Path, packed: bytes, num_scales: int) -> list[tuple[int, int]]:
         raise ValueError(f"{path} is truncated: it ends within its header")
     sizes = list(struct.iter_unpack("<2H", packed))
     if not all(1 <= side <= _MAX_SIDE for size in sizes for side in size):
-        raise ValueError(
-            f"{path} is damaged: no scale has sides outside of [1, {_MAX_SIDE}], it names {sizes}"
-        )
+        raise ValueError(f"{path} is damaged: sides of scales must be in [1, {_MAX_SIDE}], got {sizes}")
     return sizes

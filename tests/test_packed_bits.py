@@ -62,7 +62,7 @@ def test_a_file_with_any_changed_byte_is_refused_or_names_another_tokenizer(stor
         (8, b"\xff\xff", "are impossible"),
         (10, b"\xff\xff", "are impossible"),
         (12, b"\xff\xff\xff\xff", r"its header promises \d+ bytes"),
-        (52, b"\xff\xff", r"sides outside of \[1, 4096\]"),
+        (52, b"\xff\xff", r"sides of scales must be in \[1, 4096\]"),
         (70, b"\xff", "don't have the checksum"),
     ],
 )

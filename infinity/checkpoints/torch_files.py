@@ -59,7 +59,7 @@ def _read_file(path: Path) -> Any:
     except Exception as error:  # whatever a damaged file makes its reader raise
         if isinstance(error, pickle.UnpicklingError) and (found := re.search(r"GLOBAL ([\w.]+)", str(error))):
             raise ValueError(
-                f"{path} holds Python objects ({found[1]}) beside tensors; nothing was executed, but it "
+                f"{path} holds Python objects ({found[1]}) besides tensors; nothing was executed, but it "
                 "can't be read: save the state dict alone, where you trust the file"
             ) from error
         raise ValueError(

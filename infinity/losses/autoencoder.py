@@ -62,10 +62,8 @@ class AutoencoderLossConfig:
 
     def __post_init__(self) -> None:
         check_literals(self)
-        for name in ("l1_weight", "l2_weight", "lpips_weight", "gan_weight", "lecam_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        for name in ("gan_start_step", "gan_warmup_steps"):
+        weights = ("l1_weight", "l2_weight", "lpips_weight", "gan_weight", "lecam_weight")
+        for name in (*weights, "gan_start_step", "gan_warmup_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.l1_weight + self.l2_weight + self.lpips_weight == 0:
