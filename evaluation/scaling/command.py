@@ -33,7 +33,7 @@ def scaling_command(path: Path, *, resamples: int, seed: int) -> str:
     if resamples < 1:
         raise ValueError(f"intervals need at least one resample, got --resamples {resamples}")
     runs = _read_runs(path)
-    _, intervals = bootstrap_law(runs, num_resamples=resamples, seed=seed)
+    intervals = bootstrap_law(runs, num_resamples=resamples, seed=seed)
     report = {
         "runs": len(runs.loss_R),
         **{name: {"value": one.value, "ci95": [one.low, one.high]} for name, one in intervals.items()},

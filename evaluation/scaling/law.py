@@ -72,10 +72,8 @@ def fit_law(runs: Runs) -> ScalingLaw:
     return _law(_polished(runs, np.log(runs.loss_R), _best_of_grid(runs)), runs)
 
 
-def bootstrap_law(
-    runs: Runs, *, num_resamples: int = 1000, seed: int = 0
-) -> tuple[ScalingLaw, dict[str, Estimate]]:
-    """The law, and every number of it with a 95 % interval.
+def bootstrap_law(runs: Runs, *, num_resamples: int = 1000, seed: int = 0) -> dict[str, Estimate]:
+    """Every number of the law with a 95 % interval.
 
     Runs are few and their sizes are chosen, so residuals are drawn anew, not runs; they are enlarged for what
     the fit has taken of them.
@@ -93,7 +91,7 @@ def bootstrap_law(
     for name in (*ScalingLaw.__dataclass_fields__, "optimal_exponent"):
         low, high = np.quantile([getattr(one, name) for one in drawn], bootstrap_levels(num))
         intervals[name] = Estimate(getattr(law, name), float(low), float(high))
-    return law, intervals
+    return intervals
 
 
 def error_of_the_largest(runs: Runs) -> float:

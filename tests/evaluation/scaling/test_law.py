@@ -72,7 +72,7 @@ def test_the_best_size_grows_with_compute_as_the_exponents_say() -> None:
 
 def test_intervals_follow_from_their_seed_and_widen_with_noise() -> None:
     def width(noise: float, seed: int = 0) -> float:
-        _, intervals = bootstrap_law(runs_of(CHINCHILLA, noise=noise), num_resamples=15, seed=seed)
+        intervals = bootstrap_law(runs_of(CHINCHILLA, noise=noise), num_resamples=15, seed=seed)
         one = intervals["params_exponent"]
         assert one.low < one.high
         return one.high - one.low
@@ -86,7 +86,7 @@ def test_intervals_follow_from_their_seed_and_widen_with_noise() -> None:
 def test_intervals_cover() -> None:
     hits = []
     for seed in range(30):
-        _, intervals = bootstrap_law(runs_of(CHINCHILLA, noise=0.005, seed=seed), num_resamples=40, seed=seed)
+        intervals = bootstrap_law(runs_of(CHINCHILLA, noise=0.005, seed=seed), num_resamples=40, seed=seed)
         hits.append([one.low <= getattr(CHINCHILLA, name) <= one.high for name, one in intervals.items()])
     assert np.mean(hits) > 0.87
     assert (np.mean(hits, axis=0) > 0.8).all()
