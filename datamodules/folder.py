@@ -29,7 +29,7 @@ _SIDECARS = (".txt", ".json")
 
 @dataclass(frozen=True)
 class FolderSource:
-    """Image files below `folder`, by their relative paths."""
+    """Image files below `folder`, by their relative paths; so are folders that can't be read."""
 
     folder: Path
     paths: tuple[str, ...]
@@ -41,6 +41,8 @@ class FolderSource:
     def __getitem__(self, index: int) -> Sample:
         path = self.folder / self.paths[index]
         try:
+            if self.paths[index].endswith("/"):
+                raise PermissionError("this folder can't be read")
             data = read_image(path)
             text, metadata = (self._sidecar(path, suffix) for suffix in _SIDECARS)
             caption = caption_of(text, metadata)
@@ -100,16 +102,23 @@ def _images(folder: Path) -> Iterator[tuple[str, str]]:
         if real in seen:
             continue
         seen.add(real)
+        try:
+            with os.scandir(folder / prefix) as found:
+                entries = list(found)
+        except PermissionError:
+            if not prefix:
+                raise
+            yield prefix, ""  # it is left out, and named, when it is packed
+            continue
         facts: dict[str, str] = {}
         folders: list[str] = []
-        with os.scandir(folder / prefix) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    folders.append(f"{prefix}{entry.name}/")
-                elif os.path.splitext(entry.name)[1].lower() in (*IMAGE_SUFFIXES, *_SIDECARS):
-                    facts[entry.name] = _facts(entry)
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                folders.append(f"{prefix}{entry.name}/")
+            elif os.path.splitext(entry.name)[1].lower() in (*IMAGE_SUFFIXES, *_SIDECARS):
+                facts[entry.name] = _facts(entry)
         for name in sorted(facts):
             stem, suffix = os.path.splitext(name)
             if suffix.lower() in IMAGE_SUFFIXES:

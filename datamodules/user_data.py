@@ -81,7 +81,7 @@ def _has_compressed_shards(folder: Path) -> bool:
 
 
 def _table_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in TABLE_SUFFIXES)
+    return sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in TABLE_SUFFIXES)
 
 
 def _tables(folder: Path) -> tuple[Path, ...]:

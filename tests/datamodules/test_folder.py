@@ -118,6 +118,15 @@ def test_a_dangling_link_is_left_out_and_named(pictures: Path, tmp_path: Path) -
     assert result["left_out"]["train"][0].startswith("gone.png: ")
 
 
+def test_a_folder_that_may_not_be_read_is_left_out_and_named(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "lost+found").mkdir(mode=0)
+    if os.access(pictures / "lost+found", os.R_OK):
+        pytest.skip("this user may read everything")
+    result = pack_dataset(tmp_path / "out", folder_dataset(pictures, val_fraction=0.0))
+    assert result["counts"] == {"train": 21}
+    assert result["left_out"]["train"] == ["lost+found/: this folder can't be read"]
+
+
 def test_every_folder_is_gone_through_once_also_behind_links(pictures: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

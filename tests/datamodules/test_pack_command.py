@@ -269,6 +269,6 @@ def test_tables_of_several_formats_are_not_one_data_set(
 ) -> None:
     folder = tmp_path / "tables"
     folder.mkdir()
-    for name in ("a.csv", "b.jsonl"):
+    for name in ("a.csv", "b.jsonl", "._c.tsv"):
         (folder / name).write_text("image,text\n")
     assert "has tables of several formats (.csv, .jsonl); name one" in error([folder, tmp_path / "o"], capsys)
