@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from evaluation.provenance import Provenance, merge_provenance
 from infinity.atomic import write_atomically
@@ -97,10 +97,10 @@ class Result:
         if version != SCHEMA_VERSION:
             raise ValueError(f"expected schema_version {SCHEMA_VERSION}, got {version}; evaluate again")
         return cls(
-            name=fields["name"],
-            metrics=tuple(MetricValue(**metric) for metric in fields["metrics"]),
+            name=_text(fields["name"]),
+            metrics=tuple(_read_metric(metric) for metric in fields["metrics"]),
             provenance=Provenance(**fields["provenance"]),
-            config=fields["config"],
+            config=dict(fields["config"]),
             tables={name: Table(**table) for name, table in fields["tables"].items()},
         )
 
@@ -117,6 +117,22 @@ class Result:
             raise ValueError(f"no result.json in {directory}; evaluate with --output {directory} first")
         with expecting("result of an evaluation", path):
             return cls.from_dict(read_json(path))
+
+
+def _read_metric(fields: Mapping[str, Any]) -> MetricValue:
+    metric = MetricValue(**fields)
+    _text(metric.id + metric.note)
+    if metric.direction not in get_args(Direction) or not isinstance(metric.n + metric.value, int | float):
+        raise TypeError(
+            f"{metric.id} has the value {metric.value}, direction {metric.direction}, n {metric.n}"
+        )
+    return metric
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, got {value}")
+    return value
 
 
 def write_samples(directory: str | Path, rows: Iterable[Mapping[str, Any]]) -> Path:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from evaluation.preference_study.build import KEY
-from infinity.json_files import read_json
+from infinity.json_files import expecting, read_json
 
 __all__ = ["Side", "Vote", "find_keys", "read_votes"]
 
 Side = Literal["left", "right", "tie", "skip"]
 _SIDES = ("left", "right", "tie", "skip")
+_OF_PAIRS = ("id", "prompt", "left", "right")
 
 
 class Vote(NamedTuple):
@@ -55,8 +56,10 @@ def read_votes(files: Sequence[Path], keys: Sequence[Path]) -> list[Vote]:
         key = read_json(path)
         if not isinstance(key, dict) or not key.keys() >= {"study", "names", "pairs"}:
             raise ValueError(f"{path} is no key of a study; name the key.json that was made with its page")
-        first, second = key["names"]
-        studies[key["study"]] = _Study((first, second), {pair["id"]: pair for pair in key["pairs"]})
+        with expecting("key of a study", path):
+            first, second = key["names"]
+            pairs = {pair["id"]: {name: pair[name] for name in _OF_PAIRS} for pair in key["pairs"]}
+            studies[key["study"]] = _Study((first, second), pairs)
     if not studies:
         raise ValueError(
             f"no {KEY} beside the votes or in the folder above; name the one that was made with the page "
@@ -74,7 +77,7 @@ def read_votes(files: Sequence[Path], keys: Sequence[Path]) -> list[Vote]:
                 f"{path} is of the study {content['study']}, the keys are of {', '.join(studies)}; name its "
                 "key with --key"
             )
-        who = content["study"], content["rater"]
+        who = content["study"], str(content["rater"])
         if who in seen:
             raise ValueError(f"{seen[who]} and {path} are both votes of {who[1]!r}; pass the later one only")
         seen[who] = path

@@ -21,6 +21,7 @@ from evaluation.reports.write import write_comparison, write_report
 from evaluation.results import Result
 from evaluation.runner.outcome import RECORD
 from evaluation.shapeseval import ShapesEvalResult
+from infinity.json_files import expecting
 
 __all__ = ["add_report_arguments", "report_command"]
 
@@ -93,7 +94,8 @@ def report_command(
 
 
 def _arms(run: EvaluatedRun) -> dict[str, ShapesEvalResult]:
-    return ShapesEvalResult.from_rows(row for rows in run.rows for row in rows if "arm" in row)
+    with expecting("list of images that ShapesEval judged", run.folders[0] / "samples.jsonl"):
+        return ShapesEvalResult.from_rows(row for rows in run.rows for row in rows if "arm" in row)
 
 
 def _first_pairs(folder: Path | None) -> Iterable[np.ndarray]:

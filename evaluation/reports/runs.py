@@ -12,6 +12,7 @@ from typing import Any
 
 from evaluation.reports.verdicts import Verdict, read_verdicts
 from evaluation.results import Result, merge_results, read_samples
+from infinity.json_files import expecting
 
 __all__ = ["EvaluatedRun", "load_runs"]
 
@@ -35,8 +36,11 @@ class EvaluatedRun:
     @cached_property
     def verdicts(self) -> list[tuple[Path, Verdict]]:
         """All verdicts, with the folder of their images."""
-        pairs = zip(self.folders, self.rows, strict=True)
-        return [(folder, verdict) for folder, rows in pairs for verdict in read_verdicts(rows)]
+        found: list[tuple[Path, Verdict]] = []
+        for folder, rows in zip(self.folders, self.rows, strict=True):
+            with expecting("list of judged images", folder / "samples.jsonl"):
+                found += [(folder, verdict) for verdict in read_verdicts(rows)]
+        return found
 
     @property
     def setting(self) -> dict[str, str]:

@@ -71,6 +71,8 @@ def _of_row(row: Mapping[str, Any]) -> Iterator[Verdict]:
     for task, own in found.items():
         fields = {**(row.get("metadata") or {}), **row, **own}
         correct, score = fields.get("correct"), fields.get("score")
+        if not isinstance(correct, bool | None):
+            raise TypeError(f"expected correct to be true or false, got {correct}")
         if not isinstance(score, int | float):
             score = None if correct is None else float(correct)
         if score is None:

@@ -173,6 +173,7 @@ def test_votes_that_do_not_fit_are_refused(key, write_votes, runs, tmp_path) -> 
     refuse("holds no votes; pass what raters saved", _copy(ann, bad, votes=None), "--key", key)
     refuse("is of the study", _copy(ann, bad, study=["other"]), "--key", key)
     refuse("is no key of a study", ann, "--key", ann)
+    refuse("is no key of a study", ann, "--key", _copy(key, bad, pairs=[{"id": "1"}]))
 
 
 def _copy(source: Path, target: Path, **changed: object) -> Path:

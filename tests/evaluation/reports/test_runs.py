@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.__main__ import main
 from evaluation.reports.content import ReportContent
 from evaluation.reports.facts import all_caveats
 from evaluation.reports.runs import load_runs
@@ -89,3 +90,22 @@ def test_a_note_of_several_parts_of_a_metric_is_said_once(tmp_path: Path) -> Non
     result = replace(run.result, metrics=tuple(metrics), config={})
     caveats = all_caveats({"run": result}, ReportContent(title="x"))
     assert caveats == ["fid[b]: all", "is[c] (x): some", "d: own"]
+
+
+@pytest.mark.parametrize(
+    ("file", "word", "other"),
+    [
+        ("samples.jsonl", '"correct": true', '"correct": 5'),
+        ("samples.jsonl", '"tasks": {', '"index": null, "tasks": {'),
+        ("samples.jsonl", '"detections": [', '"detections": 5, "x": ['),
+        ("result.json", '"direction": "higher"', '"direction": "up"'),
+        ("result.json", '"name": "run"', '"name": null'),
+        ("result.json", '"n": 2212', '"n": "many"'),
+    ],
+)
+def test_a_file_of_another_kind_is_named(tmp_path: Path, file: str, word: str, other: str) -> None:
+    path = write_run(tmp_path / "run", num_prompts=1, size=4, share=1) / file
+    assert word in path.read_text()
+    path.write_text(path.read_text().replace(word, other))
+    with pytest.raises(SystemExit, match=rf"error: .*/run/{file} is no .*; make it again"):
+        main(["report", str(tmp_path / "run"), "--output", str(tmp_path / "page")])
