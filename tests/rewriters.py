@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["at_sea"]
+__all__ = ["at_sea", "stopped"]
 
 
 def at_sea(prompts: list[str]) -> list[str]:
     """The same prompts, at sea."""
     return [f"{prompt} at sea" for prompt in prompts]
+
+
+def stopped(prompts: list[str]) -> list[str]:
+    """As if Ctrl-C were pressed while prompts are rewritten."""
+    raise KeyboardInterrupt

@@ -26,6 +26,14 @@ def test_an_output_that_cannot_be_a_folder_is_refused_before_a_model_is_loaded(
         main([*arguments, "--model", "nowhere", "--output", str(tmp_path / "file" / below)])
 
 
+def test_ctrl_c_is_one_word(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["generate", "--model", str(model), "--output", str(tmp_path), "a"]
+    with pytest.raises(SystemExit) as stopped:
+        main([*arguments, "--rewriter", "tests.rewriters:stopped"])
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err.endswith("interrupted\n")
+
+
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["--help"])
