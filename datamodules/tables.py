@@ -1,7 +1,7 @@
 """Tables on disk, CSV, TSV, JSON lines or Parquet, read row by row at known places.
 
 A place is what finds a row again: the byte where it begins, in Parquet its number. A table of any length is
-thus held in memory as one number per row, and every process reads the rows of its own jobs.
+thus held in memory as few numbers per row, and every process reads the rows of its own jobs.
 """
 
 from __future__ import annotations
