@@ -48,10 +48,12 @@ class _Splits:
             raise ValueError(url_refusal(table.path, self.columns.image, self.columns.captions))
         if self.of_tables:
             split = self.of_tables[number_of_table]
-        elif row.values is None:  # it is left out, and named, when it is packed
-            split = next(iter(self.rows), "train") if self.columns.split else "train"
         elif self.columns.split:
-            split = self._split(table, number, values[self.columns.split])
+            value = values.get(self.columns.split)
+            # a row without one is left out, and named, when it is packed
+            split = next(iter(self.rows), "train") if is_missing(value) else self._split(table, number, value)
+        elif row.values is None:  # so is an unreadable one
+            split = "train"
         else:
             name = image.get("path") if isinstance(image, dict) else image
             name = str(name or f"{table.path.name} {number}").encode(errors="replace").decode()

@@ -44,6 +44,8 @@ class TableSource:
         table = self.tables[number_of_table]
         try:
             row = table.row(place)
+            if self.columns.split and is_missing(row.get(self.columns.split)):
+                raise BrokenSampleError(f"no split in the column {self.columns.split}")
             name, image = self._image(row.get(self.columns.image))
             captions = self._captions(row)
             key = self._key(row, name, number_of_table, number)

@@ -125,10 +125,11 @@ def test_a_column_can_name_the_splits_and_another_the_keys(photos: Path) -> None
     }
 
 
-def test_a_broken_row_makes_no_split_of_its_own(photos: Path) -> None:
-    (photos / "t.csv").write_text("image,caption,part\np0.png,a,test\np1.png\n")
-    parts = make(photos / "t.csv", split="part")
-    assert {split: len(source) for split, source in parts.splits.items()} == {"test": 2}
+def test_a_row_without_a_split_is_left_out_and_makes_none_of_its_own(photos: Path, tmp_path: Path) -> None:
+    (photos / "t.csv").write_text("image,caption,part\np0.png,a,test\np1.png\np2.png,c,\n")
+    result = pack_dataset(tmp_path / "out", make(photos / "t.csv", split="part"), max_left_out=1.0)
+    assert result["counts"] == {"test": 1}
+    assert result["left_out"]["test"][1] == "t.csv row 3: no split in the column part"
 
 
 def test_a_table_without_rows_is_refused(photos: Path) -> None:
