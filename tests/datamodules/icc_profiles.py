@@ -19,12 +19,9 @@ def linear_profile(space: bytes = b"RGB ") -> bytes:
     return _profile(b"mntr", space, b"XYZ ", tags)
 
 
-def cmyk_profile(cyan: int) -> bytes:
-    """Full cyan has this lightness, of 255, and no hue; all other inks are black."""
-    nodes = [
-        (0 if any(others) else cyan if first else 255, 128, 128)
-        for first, *others in itertools.product((0, 1), repeat=4)
-    ]
+def cmyk_profile() -> bytes:
+    """Every ink is black: lightness falls evenly with it, and there is no hue."""
+    nodes = [(0 if any(inks) else 255, 128, 128) for inks in itertools.product((0, 1), repeat=4)]
     straight = bytes(range(256))
     matrix = struct.pack(">9i", *(65536 * (k % 4 == 0) for k in range(9)))
     table = b"mft1\0\0\0\0" + bytes((4, 3, 2, 0)) + matrix

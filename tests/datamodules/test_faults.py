@@ -117,6 +117,19 @@ def test_substitutes_are_looked_for_ever_farther_away(
     assert loaded.batch.keys == [reader.index[members[9]].key]  # behind the places 1, 2, 4
 
 
+def test_a_training_batch_never_shrinks(
+    root: Path, make_module: MakeModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datamodules.reader._NEIGHBOURS", 2)
+    reader = make_module(root).train_dataloader().reader
+    members = np.flatnonzero(reader.buckets == 1).tolist()
+    readable = members.pop(4)
+    damage(root, "train", *(reader.index[k].key for k in members))
+    loaded = reader[BatchRequest(RESOLUTION.aspect_ratios[1], (readable, members[1]))]
+    assert loaded.batch is None
+    assert [key for key, _ in loaded.broken] == [reader.index[members[1]].key]
+
+
 @pytest.mark.parametrize(("num_ranks", "floor"), [(1, 23 * 200), (2, 23 * 100), (8, 1000)])
 def test_what_is_too_much_in_validation_is_a_share_of_what_a_rank_reads(
     root: Path, make_module: MakeModule, num_ranks: int, floor: int
