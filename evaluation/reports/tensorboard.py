@@ -58,6 +58,6 @@ def _folder_of(run: str) -> str:
 
 
 def training_step(config: Mapping[str, Any]) -> int:
-    """How long the model had been trained, if its export says so; 0 otherwise."""
+    """How long the model had been trained, if its export said so; 0 otherwise."""
     extra = (config.get("transformer") or {}).get("extra") or {}
-    return int(extra.get("step", 0))
+    return int(config.get("step") or extra.get("step") or 0)

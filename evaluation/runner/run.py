@@ -211,6 +211,7 @@ def _record(
         "text": config_to_dict(pipeline.text),
         "tokenizer": pipeline.vae_sha256,
         "resolution": config_to_dict(pipeline.resolution),
+        "step": pipeline.extra.get("step"),  # of training, if its export said so
         "rewriter": None if rewriter is None else rewriter.fingerprint,
         **(config or {}),
     }

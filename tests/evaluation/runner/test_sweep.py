@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from evaluation.__main__ import main
 from evaluation.results import Result, read_samples
@@ -71,3 +72,14 @@ def test_settings_that_are_no_numbers_are_refused(model, tmp_path, capsys) -> No
     with pytest.raises(SystemExit):
         sweep(model, tmp_path, "--guidance", "much", "--temperature", "1")
     assert "argument --guidance" in capsys.readouterr().err
+
+
+def test_summaries_of_a_run_are_at_the_training_step_of_its_model(pipeline, tmp_path) -> None:
+    pipeline.save_pretrained(tmp_path / "model", extra={"step": 700})
+    words = ["--tasks", "brightness", "--limit", "1", "--images-per-prompt", "1"]
+    main(["run", "--model", str(tmp_path / "model"), *words, "--output", str(tmp_path / "out")])
+    logs = tmp_path / "logs"
+    main(["report", str(tmp_path / "out"), "--output", str(tmp_path / "page"), "--tensorboard", str(logs)])
+    (file,) = logs.rglob("*tfevents*")
+    (scalar,) = EventAccumulator(str(file)).Reload().Scalars("brightness")
+    assert scalar.step == 700
