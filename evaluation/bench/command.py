@@ -13,7 +13,7 @@ from rich.progress import Progress
 from evaluation.bench.measure import Row, cache_row, part_rows, quantizer_rows
 from evaluation.bench.official import OfficialCode
 from evaluation.bench.parts import PARTS, Bench, MakeBench
-from evaluation.results import write_atomically
+from infinity.atomic import write_atomically
 from infinity.devices import check_device
 
 __all__ = ["bench_command"]
