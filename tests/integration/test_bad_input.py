@@ -97,7 +97,7 @@ def pictures(folder: Path, side: int) -> Path:
 
 def test_a_stride_that_is_not_the_tokenizers_is_told_with_both(failing) -> None:
     said = failing("vae", "--data.resolution.stride=16")
-    assert "a token of 8 pixels" in said
+    assert "token of 8 pixels" in said
     assert "data.resolution.stride is 16" in said
 
 
