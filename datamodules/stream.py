@@ -183,7 +183,8 @@ class BatchStream:
     def _loader(self) -> DataLoader[LoadedBatch]:
         workers = {}
         if self.num_workers:
-            self.reader.slots = None if torch.cuda.is_available() else self._slots()
+            in_slots = self.reader.needs_pixels and not torch.cuda.is_available()
+            self.reader.slots = self._slots() if in_slots else None
             workers = {
                 "prefetch_factor": self.prefetch,
                 "persistent_workers": True,

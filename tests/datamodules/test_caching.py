@@ -88,6 +88,17 @@ def test_a_replaced_sample_is_noticed_though_its_image_is_not_read(
     assert cause.startswith("its shard was changed after it was indexed in ")
 
 
+def test_no_memory_is_shared_for_images_that_are_not_read(
+    shared_cached: Path, make_module: MakeModule
+) -> None:
+    for content, shared in (("text", True), ("features", False)):
+        module = make_module(shared_cached, caches=caches_of(shared_cached, content), num_workers=1)
+        stream = module.train_dataloader()
+        next(iter(stream))
+        module.teardown()
+        assert (stream.reader.slots is not None) == (shared and not torch.cuda.is_available())
+
+
 def test_a_text_cache_alone_leaves_the_images(shared_cached: Path, make_module: MakeModule) -> None:
     batch = next(iter(make_module(shared_cached, caches=caches_of(shared_cached, "text")).train_dataloader()))
     assert batch.images_B3HW is not None
