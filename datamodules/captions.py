@@ -25,7 +25,7 @@ __all__ = ["MAIN_KIND", "CaptionChoice", "Chosen", "caption_of", "captions_of", 
 
 MAIN_KIND = "caption"
 _SUFFIX = "_caption"
-_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\ufeff]+")
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 
 
 class Chosen(NamedTuple):

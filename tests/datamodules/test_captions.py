@@ -33,7 +33,7 @@ def drawn(choice: CaptionChoice, metadata: bytes = BOTH, epoch: int = 0) -> list
         (b" \n", b'{"caption": "a dog"}', "a dog"),
         (None, b'{"caption": "a dog"}', "a dog"),
         (None, b'{"text": "a dog", "long_caption": "a brown dog", "caption": ""}', "a brown dog"),
-        ("a\tna\u00efve\r\n  cat\u200b\x00".encode(), None, "a na\u00efve cat"),
+        ("a\tna\u00efve\r\n  \u2067cat\u2069\u200b\x00".encode(), None, "a na\u00efve cat"),
         (b"caf\xe9", b'{"caption": "caf\\u00e9"}', "caf\u00e9"),  # no UTF-8
         (b"\xef\xbb\xbfa cat", None, "a cat"),
         (None, b'{"caption": "a \\ud83d cat"}', "a ? cat"),
