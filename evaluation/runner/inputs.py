@@ -17,7 +17,7 @@ from evaluation.shard_images import IMAGE_SUFFIXES
 from evaluation.tasks.api import EvalContext, EvalSample
 from infinity.json_files import read_json_object
 
-__all__ = ["basis_of", "data_fingerprint", "inputs_of"]
+__all__ = ["basis_of", "data_fingerprint", "data_state", "inputs_of"]
 
 _SOURCES = Path(__file__).resolve().parents[2]
 _MODEL = ("dtype", "resolution", "sampling", "text", "text_encoder", "tokenizer")  # of a drawing's config
@@ -35,11 +35,13 @@ def inputs_of(
     context: EvalContext,
     record: Mapping[str, Any],
     provenance: Provenance,
+    state: str,
 ) -> str:
     """Hash of everything that a score follows from: images, references, weights, settings, code.
 
     Args:
         provenance: of the score, with the hashes of the task's weights.
+        state: of the data, see :func:`data_state`.
     """
     published = {name: path for name, path in context.weights.given.items() if name.endswith("-statistics")}
     inputs = {
@@ -49,11 +51,12 @@ def inputs_of(
         "context": [context.limit, context.seed],
         "weights": dict(provenance.checkpoints),
         "statistics": {name: sha256_of(path) for name, path in published.items()},
-        "data": dict(provenance.data) if "data" in one.entry.needs else {},
+        "data": [dict(provenance.data), state] if "data" in one.entry.needs else [],
         "code": [_source_sha256(), dict(provenance.versions)],
     }
     if one.task.prompt_set is None:  # of the model itself, timings among them
         inputs["model"] = {name: record["config"].get(name) for name in _MODEL}
+        inputs["with_model"] = context.pipeline is not None  # baselines do without, of more prompts
         inputs["machine"] = [dict(provenance.hardware), context.device, torch.get_num_threads()]
     return _hash(inputs)
 
@@ -71,6 +74,14 @@ def _of_files(data: Path) -> str:
     kinds = (".tar", *IMAGE_SUFFIXES)
     files = [path for path in data.rglob("*") if path.suffix.lower() in kinds]
     return _hash(sorted((path.relative_to(data).as_posix(), path.stat().st_size) for path in files))
+
+
+def data_state(data: Path | None) -> str:
+    """Hash of the names, sizes and times of all files: other data may have the same fingerprint."""
+    if data is None:
+        return ""
+    files = [(path.relative_to(data).as_posix(), path.stat()) for path in data.rglob("*") if path.is_file()]
+    return _hash(sorted((name, about.st_size, about.st_mtime_ns) for name, about in files))
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from evaluation.progress import Report, silent
 from evaluation.provenance import Provenance, collect_provenance
 from evaluation.results import MetricValue, Table
-from evaluation.runner.inputs import basis_of, data_fingerprint, inputs_of
+from evaluation.runner.inputs import basis_of, data_fingerprint, data_state, inputs_of
 from evaluation.runner.manifest import load_samples
 from evaluation.runner.prompt_files import read_prompts
 from evaluation.runner.selection import SelectedTask
@@ -81,7 +81,7 @@ def score_tasks(
     for prompt_set in {one.task.prompt_set: None for one in tasks if one.task.prompt_set is not None}:
         folder = image_folder(output, prompt_set)
         samples[prompt_set] = load_samples(folder, read_prompts(folder), check=check)
-    data = data_fingerprint(context.data)
+    data, state = data_fingerprint(context.data), data_state(context.data)
     for done, one in enumerate(tasks):
         progress("score", done, len(tasks))
         prompt_set = one.task.prompt_set
@@ -89,7 +89,7 @@ def score_tasks(
         try:
             files = {weight.name: context.weights.require(weight) for weight in one.entry.weights}
             provenance = collect_provenance(checkpoints=files, data=data)
-            inputs = inputs_of(one, samples[prompt_set], context, record, provenance)
+            inputs = inputs_of(one, samples[prompt_set], context, record, provenance, state)
             if not rescore and _is_current(path, inputs):
                 kept.append(one.name)
             else:

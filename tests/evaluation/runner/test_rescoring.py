@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from evaluation import provenance
 from evaluation.__main__ import main
 from evaluation.results import Result
 from evaluation.runner import inputs
 from evaluation.runner.inputs import data_fingerprint
+from evaluation.tasks.registry import TASKS
 
 
 @pytest.fixture
@@ -60,6 +64,32 @@ def test_other_code_scores_anew(again: Callable[..., set[str]], monkeypatch: pyt
     again()
     monkeypatch.setattr(inputs, "_source_sha256", lambda: "of other code")
     assert again() == {"brightness", "scaled", "size"}
+
+
+def test_other_data_of_the_same_size_is_measured_anew(
+    again: Callable[..., set[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tar files have whole blocks, and a data set's fingerprint is of how it was made."""
+    monkeypatch.setitem(TASKS, "brightness", replace(TASKS["brightness"], needs=("data",)))
+    shard = tmp_path / "data" / "val" / "00000.tar"
+    shard.parent.mkdir(parents=True)
+    shard.write_bytes(b"a" * 10)
+    data = ("--data", str(tmp_path / "data"))
+    again(*data)
+    assert again(*data) == set()
+    before = shard.stat().st_mtime_ns
+    shard.write_bytes(b"b" * 10)
+    os.utime(shard, ns=(before + 1, before + 1))
+    assert again(*data) == {"brightness"}
+
+
+def test_other_packages_score_anew(again: Callable[..., set[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    again()
+    installed = provenance.version
+    for name in ("open-clip-torch", "rapidocr-onnxruntime", "pillow"):
+        with monkeypatch.context() as patch:
+            patch.setattr(provenance, "version", lambda one, n=name: "0" if one == n else installed(one))
+            assert again() == {"brightness", "scaled", "size"}
 
 
 def test_prompts_that_are_judged_otherwise_are_scored_anew(
