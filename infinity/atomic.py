@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,8 @@ def replacing(path: Path) -> Iterator[Path]:
     It is on the disk by then, so that not even a power cut leaves half of it. After an error `path` is as it
     was, and nothing is left beside it.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    own = uuid.uuid4().hex[:8]  # threads, or machines that share a disk, may write the same file at a time
+    temporary = path.with_name(f".{path.name}.{own}.tmp")
     try:
         yield temporary
         flush(temporary)
@@ -49,13 +51,13 @@ def flush(path: Path) -> None:
     """Wait until a file, or all files of a folder, are on the disk."""
     for file in [path] if path.is_file() else path.rglob("*"):
         if file.is_file():
-            with file.open("rb") as opened:
+            with file.open("rb+") as opened:  # Windows flushes no file that is open for reading only
                 os.fsync(opened.fileno())
 
 
 def remove(path: Path) -> None:
-    """Delete a file or a folder, if it is there."""
-    if path.is_dir():
+    """Delete a file, a folder, or a link to one, if it is there."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

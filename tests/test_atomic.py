@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import errno
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -51,9 +53,26 @@ def test_text_and_bytes_are_written_into_folders_that_are_not_there_yet(tmp_path
 def test_files_folders_and_nothing_can_be_removed(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder" / "inner").mkdir(parents=True)
-    for name in ("file", "folder", "nothing"):
+    (tmp_path / "other" / "kept").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "other")
+    for name in ("file", "folder", "link", "nothing"):
         remove(tmp_path / name)
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.rglob("*")) == [tmp_path / "other", tmp_path / "other" / "kept"]
+
+
+def test_threads_may_write_the_same_file_at_a_time(tmp_path: Path) -> None:
+    path, texts = tmp_path / "a.txt", [str(i) * 1000 for i in range(4)]
+    barrier = Barrier(len(texts))
+
+    def write(text: str) -> None:
+        with replacing(path) as temporary:
+            temporary.write_text(text)
+            barrier.wait(10)
+
+    with ThreadPoolExecutor(len(texts)) as threads:
+        list(threads.map(write, texts))
+    assert path.read_text() in texts
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_what_a_full_disk_stops_is_named(tmp_path: Path) -> None:
