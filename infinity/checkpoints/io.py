@@ -85,8 +85,10 @@ def save_pretrained(
     with ExitStack() as stack:  # no file replaces an old one before all are written
         for name, keys in shards.items():
             temporary = stack.enter_context(replacing(directory / name))
+            temporary.touch()
+            mode = temporary.stat().st_mode
             save_file({key: weights[key] for key in keys}, temporary, header)
-            temporary.chmod(0o644)  # safetensors lets nobody else read its files
+            temporary.chmod(mode)  # safetensors lets nobody else read its files, whatever the umask
     if len(shards) > 1:
         size = sum(tensor.nbytes for tensor in weights.values())
         files = {key: name for name, keys in shards.items() for key in keys}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 import torch
@@ -61,7 +62,16 @@ def test_saving_leaves_no_temporary_files_and_the_hash_names_the_weights(tmp_pat
     save_pretrained(tmp_path / "a", VAE(VAE_CONFIG))
     assert weights_sha256(tmp_path / "a") != first
     assert {path.name for path in (tmp_path / "a").iterdir()} == {"config.json", "model.safetensors"}
-    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "a").iterdir()} == {0o644}
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_who_may_read_and_write_a_model_is_up_to_the_umask(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        save_pretrained(tmp_path / "a", VAE(VAE_CONFIG))
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "a").iterdir()} == {mode}
 
 
 def test_a_missing_directory_is_named(tmp_path):
