@@ -51,7 +51,7 @@ def open_image(path: Path) -> Image.Image:
     if image.mode in ("I", "F"):
         raise ValueError(f"{path} has pixels of 32 bits, expected 8 or 16; save it as such")
     if image.mode.startswith("I;16"):  # whose upper byte Pillow would drop
-        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+        image = Image.fromarray(((np.asarray(image, np.uint32) + 128) // 257).astype(np.uint8))
     image = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 

@@ -43,7 +43,7 @@ def parse_json(text: str, name: str) -> Any:
     """The value of a JSON text; `name` is where it comes from, for errors."""
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # numbers of too many digits are no JSONDecodeError
         raise ValueError(
             f"{name} is not JSON ({error}); it may be cut short: copy or make it again"
         ) from error

@@ -18,10 +18,11 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     [
         (b"{", r"a\.json is not JSON .* it may be cut short: copy or make it again"),
         (b"[" * 100_000, r"a\.json is not JSON"),
+        (b"1" * 5000, r"a\.json is not JSON"),
         (b"\xff", r"a\.json is not UTF-8 text"),
         (b"[]", r"a\.json must hold a JSON object, got list"),
     ],
-    ids=["cut", "deep", "bytes", "list"],
+    ids=["cut", "deep", "digits", "bytes", "list"],
 )
 def test_what_is_no_object_is_an_error_that_names_the_file(
     tmp_path: Path, content: bytes, message: str
