@@ -111,7 +111,11 @@ def weights_digest(model: Any, tokenizer: Any) -> str:
     digest = hashlib.sha256(type(model).__name__.encode())
     for name, parameter in model.named_parameters():
         digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode())
+        if not parameter.numel():
+            continue
         rows = parameter.detach().reshape(parameter.shape[0] if parameter.ndim > 1 else 1, -1)
+        if rows.storage_offset() or rows.stride() != (rows.shape[1], 1):  # can't be viewed as integers
+            rows = rows.clone(memory_format=torch.contiguous_format)
         words = rows.view(torch.int64 if rows[0].nbytes % 8 == 0 else torch.uint8)
         for axis in (0, 1):
             digest.update(words.sum(axis).cpu().numpy().tobytes())

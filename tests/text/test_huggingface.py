@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from infinity.text import HuggingFaceTextConfig, HuggingFaceTextEncoder, TextEncoderConfig, build_text_encoder
+from infinity.text.huggingface import weights_digest
 from tests.tolerances import TOL
 
 transformers = pytest.importorskip("transformers")
@@ -106,6 +107,18 @@ def test_the_fingerprint_changes_with_any_one_weight_and_with_their_order(
     finally:
         weight[:, [1, 3]], weight[-1, -1] = columns, last
     assert encoder.fingerprint == before
+
+
+@pytest.mark.parametrize("columns", [1, 4])
+def test_the_layout_of_weights_in_memory_does_not_change_the_fingerprint(columns: int) -> None:
+    def digest(weight: torch.Tensor) -> str:
+        model = torch.nn.ParameterList([torch.nn.Parameter(weight), torch.nn.Parameter(torch.empty(0, 4))])
+        return weights_digest(model, lambda text: {"input_ids": [len(text)]})
+
+    weight = torch.randn(8, columns)
+    padded = torch.nn.functional.pad(weight, (1, 0))
+    assert digest(weight) == digest(weight.T.contiguous().T) == digest(padded[:, 1:])
+    assert digest(weight) != digest(padded[:, :-1])
 
 
 @pytest.mark.parametrize("model", ["/no/such/directory", "google/flan-t5-xl"])
