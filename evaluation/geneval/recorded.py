@@ -42,7 +42,14 @@ def score_detections(path: Path, rule: GenEvalRule | None = None) -> Iterator[di
                     continue
                 line = json.loads(text)
                 verdict = judge_image(_by_class(line), line, rule)
-            except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
+            except (
+                ArithmeticError,
+                AttributeError,
+                LookupError,
+                RecursionError,
+                TypeError,
+                ValueError,
+            ) as error:
                 problem = f"lacks {error}" if isinstance(error, KeyError) else f"can't be judged: {error}"
                 raise ValueError(
                     f"line {number} of {path} {problem}; expected an object with tag, include, exclude and "

@@ -46,13 +46,13 @@ def _read_runs(path: Path) -> Runs:
     rows = read_json_lines(path)
     try:
         columns = [np.array([float(row[name]) for row in rows]) for name in _FIELDS]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"{path} needs numbers {', '.join(_FIELDS)} in every line: {error}") from error
     return Runs(*columns)
 
 
 def _error_of_the_largest(runs: Runs) -> float | None:
-    """None where too few smaller models are left."""
+    """None where the smaller models say too little."""
     try:
         return error_of_the_largest(runs)
     except ValueError:

@@ -22,7 +22,9 @@ FEWEST_RUNS = 7
 _NUM_FITTED = 5
 _HUBER = 0.01  # of log residuals
 _EXPONENTS = np.geomspace(0.03, 1.5, 24)
-_TINY = 1e-9  # share of the loss, for terms that the grid has left out
+_BOUNDS = np.array([(-np.inf, np.inf)] * 3 + [(0.0, 3.0)] * 2).T  # of log E, log A, log B, alpha, beta
+_MOST_ALIKE = 0.99  # correlation of sizes and samples
+_TINY = 1e-9  # share of the loss, for an E that the grid has left out
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Runs:
             raise ValueError("sizes, samples and losses of runs must be above zero, and finite")
         if any(len(np.unique(column)) < 3 for column in columns[:2]):
             raise ValueError("the law needs runs of 3 sizes and 3 numbers of samples at least; train more")
+        if abs(np.corrcoef(np.log(columns[:2]))[0, 1]) > _MOST_ALIKE:
+            raise ValueError(
+                "sizes and samples of the runs rise together, so that nothing tells their effects apart; "
+                "train some sizes for other numbers of samples"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +110,10 @@ def error_of_the_largest(runs: Runs) -> float:
 
 
 def _best_of_grid(runs: Runs) -> np.ndarray:
-    """(log E, log A, log B, alpha, beta) of least relative squares, for centred sizes and samples."""
+    """(log E, log A, log B, alpha, beta) of least relative squares, for centred sizes and samples.
+
+    Refused where a term has vanished, whose exponent could be any.
+    """
     x_R, y_R = _centred(runs)
     ones_R, found = np.ones_like(x_R), []
     for alpha in _EXPONENTS:
@@ -113,6 +123,13 @@ def _best_of_grid(runs: Runs) -> np.ndarray:
             found.append((error, alpha, beta, factors))
     _, alpha, beta, factors = min(found, key=lambda one: one[0])
     floor = _TINY * runs.loss_R.mean()
+    if lone := [
+        name for name, factor in zip(("sizes", "samples"), factors[1:], strict=True) if factor < floor
+    ]:
+        raise ValueError(
+            f"losses do not fall with {' and '.join(lone)}, so that the law has no exponent of it; train a "
+            "wider range of them"
+        )
     return np.array([*np.log(np.maximum(factors, floor)), alpha, beta])
 
 
@@ -127,6 +144,7 @@ def _polished(runs: Runs, log_loss_R: np.ndarray, start: np.ndarray) -> np.ndarr
         lambda theta: logsumexp(_terms(theta, x_R, y_R), axis=1) - log_loss_R,
         start,
         jacobian,
+        bounds=_BOUNDS,
         loss="huber",
         f_scale=_HUBER,
         x_scale="jac",

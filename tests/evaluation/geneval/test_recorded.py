@@ -118,9 +118,13 @@ def test_of_equal_scores_the_later_is_the_better(tmp_path: Path) -> None:
         ("[]", "can't be judged"),
         ("{", "can't be judged"),
         ("[" * 100_000, "can't be judged"),
+        (
+            f'{{"include": [], "detections": [{{"class": "cat", "box": [1e{400}], "score": {10**400}}}]}}',
+            "too large",
+        ),
         ("\xff", "can't be judged: 'utf-8'"),
     ],
-    ids=["no detections", "three sides", "not a number", "no count", "a list", "cut", "deep", "latin"],
+    ids=["no detections", "3 sides", "not a number", "no count", "a list", "cut", "deep", "huge", "latin"],
 )
 def test_a_line_that_cannot_be_judged_is_named(tmp_path: Path, line: str, problem: str) -> None:
     path = tmp_path / "detections.jsonl"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
@@ -103,6 +104,37 @@ def test_intervals_cover() -> None:
 def test_runs_that_say_too_little_are_refused(columns: np.ndarray, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         Runs(*columns)
+
+
+@pytest.mark.parametrize(
+    ("losses", "problem"),
+    [
+        (lambda n, d: 1 + 1e-10 * n, "do not fall with sizes and samples"),
+        (lambda n, d: 1 + 400 * n**-0.34, "do not fall with samples"),
+    ],
+    ids=["larger models are worse", "samples do not matter"],
+)
+def test_losses_that_do_not_follow_the_law_are_refused(losses: Callable, problem: str) -> None:
+    runs = runs_of(CHINCHILLA)
+    with pytest.raises(ValueError, match=problem):
+        fit_law(Runs(runs.params_R, runs.samples_R, losses(runs.params_R, runs.samples_R)))
+
+
+def test_sizes_and_samples_that_rise_together_are_refused() -> None:
+    """By samples in proportion to sizes, no fit can tell one exponent from the other."""
+    params_R = np.geomspace(1e7, 5e9, 8)
+    with pytest.raises(ValueError, match="rise together"):
+        Runs(params_R, 20 * params_R, CHINCHILLA.loss(params_R, 20 * params_R))
+
+
+def test_numbers_stay_finite_where_a_term_is_noise() -> None:
+    params, samples = np.array(list(product(np.geomspace(1e6, 1e9, 5), np.geomspace(1e8, 1e10, 4)))).T
+    noise_R = np.random.default_rng(2).normal(scale=0.01, size=len(params))
+    noisy = Runs(params, samples, (1 + 400 * params**-0.34) * np.exp(noise_R))
+    intervals = bootstrap_law(noisy, num_resamples=30)
+    assert all(np.isfinite(one).all() for one in intervals.values())
+    low, high = intervals["samples_exponent"][1:]
+    assert high - low > 1, "nothing is known of it"
 
 
 def test_the_command_prints_numbers_with_intervals(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
