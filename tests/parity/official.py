@@ -67,16 +67,19 @@ def _possible_facts(num_tokens: int) -> Iterator[dict[str, Any]]:
             if schedule.prefix(length).seq_len == num_tokens:
                 scales = [[1, *scale] for scale in schedule.prefix(length)]
                 options = {"rope2d_normalized_by_hw": rope, "add_lvl_embeding_only_first_block": first}
-                yield {"scale_schedule": scales, "config": {"kw": options}}
+                yield {"scale_schedule": scales, "config": {"ratio": ratio, "kw": options}}
 
 
 def schedule_of(meta: dict[str, Any]) -> ScaleSchedule:
-    """A recorded transformer's schedule in tokens; RoPE refers to the largest official one that begins so."""
+    """A recorded transformer's schedule in tokens; RoPE refers to the largest official one that begins so.
+
+    Of several, as the first scales are the same for most ratios, it is that of the recorded ratio.
+    """
     scales = tuple(Scale(h, w) for _, h, w in meta["scale_schedule"])
+    told = meta.get("config", {}).get("ratio")
+    ratios = sorted(ASPECT_RATIOS, key=lambda ratio: ratio != told)
     longer = [
-        schedule
-        for schedule in map(paper_schedule, ASPECT_RATIOS)
-        if schedule.scales[: len(scales)] == scales
+        schedule for schedule in map(paper_schedule, ratios) if schedule.scales[: len(scales)] == scales
     ]
     return longer[0].prefix(len(scales)) if longer else ScaleSchedule(scales)
 

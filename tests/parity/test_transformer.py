@@ -13,13 +13,19 @@ from torch import Tensor, nn
 from infinity.checkpoints.official_ar import export_official_transformer, has_chunks
 from infinity.objectives import LossWeighting, token_weights
 from infinity.rope2d import rope_tables
-from infinity.schedules import ScaleSchedule
+from infinity.schedules import ScaleSchedule, paper_schedule
 from infinity.transformer import Infinity
 from infinity.types import TextStates
 from tests.parity.ledger import Ledger
 from tests.parity.official import facts_of, one_logit, schedule_of, text_of, transformer_of
 
 LIMIT = 1e-4
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0])
+def test_rope_refers_to_the_schedule_of_the_recorded_ratio_where_several_begin_alike(ratio: float) -> None:
+    meta = {"scale_schedule": [[1, 1, 1], [1, 2, 2]], "config": {"ratio": ratio}}
+    assert schedule_of(meta).reference == paper_schedule(ratio).final
 
 
 @pytest.mark.recorded("transformer")
