@@ -39,6 +39,7 @@ class _Splits:
         self.of_tables = of_tables
         self.val_fraction = val_fraction
         self.rows: dict[str, array[int]] = {}
+        self.unassigned = array("q")  # rows without a split
         self.keys = array("q")  # hashes
 
     def add(self, table: Table, number_of_table: int, number: int, row: TableRow) -> None:
@@ -50,15 +51,15 @@ class _Splits:
             split = self.of_tables[number_of_table]
         elif self.columns.split:
             value = values.get(self.columns.split)
-            # a row without one is left out, and named, when it is packed
-            split = next(iter(self.rows), "train") if is_missing(value) else self._split(table, number, value)
-        elif row.values is None:  # so is an unreadable one
+            split = "" if is_missing(value) else self._split(table, number, value)
+        elif row.values is None:  # it is left out, and named, when it is packed
             split = "train"
         else:
             name = image.get("path") if isinstance(image, dict) else image
             name = str(name or f"{table.path.name} {number}").encode(errors="replace").decode()
             split = "val" if held_out(name, self.val_fraction) else "train"
-        self.rows.setdefault(split, array("q")).extend((number_of_table, row.place, number))
+        rows = self.rows.setdefault(split, array("q")) if split else self.unassigned
+        rows.extend((number_of_table, row.place, number))
         if self.columns.key and not is_missing(key := values.get(self.columns.key)):
             digest = hashlib.sha256(clean_key(key).encode()).digest()
             self.keys.append(int.from_bytes(digest[:8], signed=True))
@@ -76,6 +77,11 @@ class _Splits:
                 f"values; is it the column of the splits?"
             )
         return split
+
+    def end(self) -> None:
+        """Give rows without a split to the first one: they are left out, and named, when it is packed."""
+        if self.unassigned:
+            self.rows.setdefault(next(iter(self.rows), "train"), array("q")).extend(self.unassigned)
 
     def check_keys(self) -> None:
         """Refuse keys that occur twice."""
@@ -128,6 +134,7 @@ def table_dataset(
         progress("read tables", table.end - reported, total)
         facts = table.path.stat()
         listing.update(os.fsencode(f"{table.path.name}|{facts.st_size}|{facts.st_mtime_ns}\n"))
+    splits.end()
     what = f"rows of {', '.join(path.name for path in paths[:3])}"
     if not splits.rows:
         raise ValueError(f"there are no {what}")

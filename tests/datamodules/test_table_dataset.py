@@ -126,7 +126,7 @@ def test_a_column_can_name_the_splits_and_another_the_keys(photos: Path) -> None
 
 
 def test_a_row_without_a_split_is_left_out_and_makes_none_of_its_own(photos: Path, tmp_path: Path) -> None:
-    (photos / "t.csv").write_text("image,caption,part\np0.png,a,test\np1.png\np2.png,c,\n")
+    (photos / "t.csv").write_text("image,caption,part\np1.png\np0.png,a,test\np2.png,c,\n")
     result = pack_dataset(tmp_path / "out", make(photos / "t.csv", split="part"), max_left_out=1.0)
     assert result["counts"] == {"test": 1}
     assert result["left_out"]["test"][1] == "t.csv row 3: no split in the column part"
