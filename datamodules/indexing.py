@@ -28,7 +28,16 @@ from datamodules.listing import file_sizes, folders_in, sizes_in
 from datamodules.storage import cache_folder, check_writable, is_url, join, location_of
 from infinity.atomic import write_atomically
 
-__all__ = ["SCANS", "Progress", "divided", "find_shards", "index_directory", "index_shards", "silent"]
+__all__ = [
+    "PACKED",
+    "SCANS",
+    "Progress",
+    "divided",
+    "find_shards",
+    "index_directory",
+    "index_shards",
+    "silent",
+]
 
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(what, done_since_last_call, total)``."""
@@ -39,7 +48,8 @@ Keep = Callable[[str], bool]
 SCANS = ".index_scans"
 """Folder beside an index that is being written: what was found in each shard so far."""
 
-_PACKED = re.compile(r"\.(?:tgz|tar\.(?:gz|bz2|xz|zst))$")
+PACKED = re.compile(r"\.(?:tgz|tar\.(?:gz|bz2|xz|zst))$")
+"""How the names of compressed shards end."""
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -105,7 +115,7 @@ def find_shards(source: str | Path, out: str | Path | None = None) -> dict[str, 
     splits = {join(out or source, name): _tars(join(source, name)) for name in folders_in(source)}
     splits = {target: shards for target, shards in splits.items() if shards}
     if not splits:
-        packed = any(map(_PACKED.search, sizes_in(source)))
+        packed = any(map(PACKED.search, sizes_in(source)))
         hint = " (its compressed ones must be unpacked first: files in them have no fixed places)"
         raise ValueError(f"no .tar shards in {source} or in its subfolders{hint if packed else ''}")
     return splits
@@ -208,7 +218,7 @@ def _scans_folder(place: str) -> Path:
 def _tars(folder: str) -> list[str]:
     names = sorted(sizes_in(folder))
     shards = [name for name in names if fnmatchcase(name, "[!.]*.tar")]
-    packed = [name for name in names if _PACKED.search(name) and _PACKED.sub(".tar", name) not in shards]
+    packed = [name for name in names if PACKED.search(name) and PACKED.sub(".tar", name) not in shards]
     if shards and packed:
         raise ValueError(
             f"{folder} holds compressed shards too ({', '.join(packed[:3])}), whose files have no fixed "

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from datamodules.folder import IMAGE_SUFFIXES
+from datamodules.indexing import PACKED
 from datamodules.tables import TABLE_SUFFIXES
 
 __all__ = ["Kind", "UserData", "recognise"]
@@ -70,14 +71,19 @@ def _contents(folder: Path) -> dict[Kind, str]:
     shard = next((path for pattern in ("*.tar", "*/*.tar") for path in folder.glob(pattern)), None)
     # img2dataset writes a Parquet file of the captions beside every shard
     table = next((path for path in _table_files(folder) if not path.with_suffix(".tar").exists()), None)
-    image = next((path for path in folder.rglob("[!.]*") if path.suffix.lower() in IMAGE_SUFFIXES), None)
+    image = next((path for path in folder.rglob("*") if _is_image(path.relative_to(folder))), None)
     found: dict[Kind, Path | None] = {"shards": shard, "table": table, "folder": image}
     return {kind: path.relative_to(folder).as_posix() for kind, path in found.items() if path is not None}
 
 
+def _is_image(path: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.parts)
+    return not hidden and path.suffix.lower() in IMAGE_SUFFIXES
+
+
 def _has_compressed_shards(folder: Path) -> bool:
     """If so, what looks for shards tells what to do."""
-    return any(path.name.endswith((".tgz", ".tar.gz", ".tar.xz", ".tar.zst")) for path in folder.iterdir())
+    return any(PACKED.search(path.name) for path in folder.iterdir())
 
 
 def _table_files(folder: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from PIL import Image
 from datamodules.__main__ import main
 from datamodules.index import ShardIndex
 from datamodules.module import ImageTextDataModule
+from datamodules.user_data import recognise
 from infinity.schedules import Resolution
 from tests.datamodules.conftest import write_tar
 from tests.datamodules.folders import contents
@@ -210,6 +211,13 @@ def test_shards_at_a_url_are_indexed_and_read_there(shards: Path, tmp_path: Path
         assert index.location(0) == f"{server.url}/cc3m/00000.tar"
 
 
+def test_images_in_a_hidden_folder_beside_a_table_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / ".thumbnails").mkdir()
+    (tmp_path / ".thumbnails" / "p0.png").write_bytes(png())
+    (tmp_path / "photos.csv").touch()
+    assert recognise(str(tmp_path)).kind == "table"
+
+
 def test_a_folder_with_several_kinds_is_taken_for_what_is_said(
     photos: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -257,7 +265,7 @@ def test_mistakes_are_one_sentence(
     if "a.json" in arguments[0] or "a.tar" in arguments[0]:
         (photos / Path(arguments[0]).name).write_text("{}")
     (tmp_path / "zipped").mkdir()
-    (tmp_path / "zipped" / "0.tar.gz").touch()
+    (tmp_path / "zipped" / "0.tar.bz2").touch()
     places = {"IN": photos, "OUT": tmp_path / "out", "TABLE": table, "ZIPPED": tmp_path / "zipped"}
     for name, place in places.items():
         arguments = [argument.replace(name, str(place)) for argument in arguments]
