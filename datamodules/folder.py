@@ -115,7 +115,7 @@ def _images(folder: Path) -> Iterator[tuple[str, str]]:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 folders.append(f"{prefix}{entry.name}/")
             elif os.path.splitext(entry.name)[1].lower() in (*IMAGE_SUFFIXES, *_SIDECARS):
                 facts[entry.name] = _facts(entry)
@@ -126,6 +126,13 @@ def _images(folder: Path) -> Iterator[tuple[str, str]]:
                 parts = (name, *(next(filter(facts.get, names), "") for names in sidecars))
                 yield prefix + name, "|".join(facts.get(part, "") for part in parts)
         below += sorted(folders, reverse=True)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _spellings(suffix: str) -> tuple[str, str, str]:

@@ -134,6 +134,7 @@ def test_every_folder_is_gone_through_once_also_behind_links(pictures: Path, tmp
     (elsewhere / "far.txt").write_text("far")
     (elsewhere / "back").symlink_to(pictures)
     (pictures / "linked").symlink_to(elsewhere)
+    (pictures / "itself").symlink_to("itself")
     source = folder_dataset(pictures, val_fraction=0.0).splits["train"]
     assert len(source) == 22
     assert "far" in {source[k].caption for k in range(22)}
