@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
@@ -72,16 +73,20 @@ def data_fingerprint(data: Path | None) -> dict[str, str]:
 
 def _of_files(data: Path) -> str:
     kinds = (".tar", *IMAGE_SUFFIXES)
-    files = [path for path in data.rglob("*") if path.suffix.lower() in kinds]
-    return _hash(sorted((path.relative_to(data).as_posix(), path.stat().st_size) for path in files))
+    return _hash([(name, about.st_size) for name, about in _files(data) if name.lower().endswith(kinds)])
+
+
+def _files(data: Path) -> list[tuple[str, os.stat_result]]:
+    """All of a folder and of those that links in it lead to, as ``val`` may be one."""
+    paths = [Path(folder, name) for folder, _, names in os.walk(data, followlinks=True) for name in names]
+    return sorted((path.relative_to(data).as_posix(), path.stat()) for path in paths if path.is_file())
 
 
 def data_state(data: Path | None) -> str:
     """Hash of the names, sizes and times of all files: other data may have the same fingerprint."""
     if data is None:
         return ""
-    files = [(path.relative_to(data).as_posix(), path.stat()) for path in data.rglob("*") if path.is_file()]
-    return _hash(sorted((name, about.st_size, about.st_mtime_ns) for name, about in files))
+    return _hash([(name, about.st_size, about.st_mtime_ns) for name, about in _files(data)])
 
 
 @cache

@@ -120,6 +120,10 @@ def test_data_that_does_not_say_what_it_is_is_known_by_its_files(tmp_path: Path)
     assert data_fingerprint(data) == {"data": first}
     (data / "val" / "00000.tar").write_bytes(bytes(11))
     assert data_fingerprint(data) != {"data": first}
+    (data / "val").rename(tmp_path / "elsewhere")
+    (data / "val").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "00000.tar").write_bytes(bytes(10))
+    assert data_fingerprint(data) == {"data": first}
     (data / "dataset.json").write_text('{"fingerprint": "known"}')
     assert data_fingerprint(data) == {"data": "known"}
     (data / "dataset.json").write_text("[]")
