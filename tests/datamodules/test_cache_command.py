@@ -13,6 +13,7 @@ from datamodules.module import ImageTextDataModule
 from infinity.text import HashingTextEncoder
 from tests.datamodules.caches import SHAPE, TEXT, cache, text_option, write_tokenizer
 from tests.datamodules.conftest import RESOLUTION, MakeModule
+from tests.datamodules.folders import contents
 from tests.datamodules.http_server import serve
 from tests.datamodules.test_faults import damage
 
@@ -20,10 +21,6 @@ from tests.datamodules.test_faults import damage
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tokenizer(tmp_path_factory.mktemp("vae"))
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*.*")}
 
 
 def test_all_captions_of_the_named_kinds_are_cached(captioned: Path) -> None:

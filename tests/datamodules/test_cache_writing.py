@@ -14,6 +14,7 @@ import torch
 from datamodules.cache_writing import Encoded, Written, write_cache
 from datamodules.caching import CacheFacts, SampleCache, caption_name
 from datamodules.index import ShardIndex
+from tests.datamodules.folders import contents
 
 
 def facts_of(index: ShardIndex) -> CacheFacts:
@@ -30,10 +31,6 @@ def killed_at(index: ShardIndex, sample: int, rows: range) -> Encoded:
         if found[0] == sample:
             os.kill(os.getpid(), signal.SIGKILL)
         yield found
-
-
-def contents(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
 def test_a_killed_run_goes_on_with_the_missing_side_shards(shared_root: Path, tmp_path: Path) -> None:
