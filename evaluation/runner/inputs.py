@@ -44,14 +44,14 @@ def inputs_of(
         provenance: of the score, with the hashes of the task's weights.
         state: of the data, see :func:`data_state`.
     """
-    published = {name: path for name, path in context.weights.given.items() if name.endswith("-statistics")}
+    statistics = context.weights.given.get(f"{one.entry.options.get('features')}-statistics")
     inputs = {
         "task": [one.entry.target, dict(one.entry.options)],
         "basis": basis_of(samples, record),
         "metadata": [sample.prompt.metadata for sample in samples],
         "context": [context.limit, context.seed],
         "weights": dict(provenance.checkpoints),
-        "statistics": {name: sha256_of(path) for name, path in published.items()},
+        "statistics": None if statistics is None else sha256_of(statistics),
         "data": [dict(provenance.data), state] if "data" in one.entry.needs else [],
         "code": [_source_sha256(), dict(provenance.versions)],
     }

@@ -39,7 +39,7 @@ class Brightness:
 
     prompt_set = "shapes"
 
-    def __init__(self, *, scaled: bool = False, rounding: float = 0.0) -> None:
+    def __init__(self, *, scaled: bool = False, rounding: float = 0.0, features: str = "") -> None:
         self.scaled = scaled
         self.rounding = rounding
 

@@ -60,6 +60,26 @@ def test_other_weights_are_scored_with(again: Callable[..., set[str]], tmp_path:
     assert Result.load(tmp_path / "out")["scaled_brightness"].value == pytest.approx(1.5 * before)
 
 
+def test_published_statistics_concern_the_tasks_of_these_features_alone(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statistics = tmp_path / "statistics.npz"
+
+    def scored() -> str:
+        words = ["--limit", "1", "--weights", f"inception-statistics={statistics}"]
+        main(["run", "--model", str(model), "--tasks", "brightness", "--output", str(tmp_path), *words])
+        return json.loads((tmp_path / "scores" / "brightness.json").read_text())["inputs"]
+
+    without = scored()  # nor is there such a file
+    statistics.write_text("1")
+    assert scored() == without
+    entry = replace(TASKS["brightness"], options={"features": "inception"})
+    monkeypatch.setitem(TASKS, "brightness", entry)
+    first = scored()
+    statistics.write_text("2")
+    assert len({without, first, scored()}) == 3
+
+
 def test_other_code_scores_anew(again: Callable[..., set[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     again()
     monkeypatch.setattr(inputs, "_source_sha256", lambda: "of other code")
