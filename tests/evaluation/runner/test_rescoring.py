@@ -80,6 +80,16 @@ def test_published_statistics_concern_the_tasks_of_these_features_alone(
     assert len({without, first, scored()}) == 3
 
 
+def test_what_can_be_measured_with_and_without_the_model_is_told_apart(model: Path, tmp_path: Path) -> None:
+    """As ShapesEval's baselines, which a model restricts to prompts that it can draw."""
+    run = ["run", "--model", str(model), "--tasks", "processes", "--output", str(tmp_path)]
+    inputs = []
+    for words in (run, run, ["score", str(tmp_path), "--tasks", "processes"]):
+        main(words)
+        inputs.append(json.loads((tmp_path / "scores" / "processes.json").read_text())["inputs"])
+    assert inputs[0] == inputs[1] != inputs[2]
+
+
 def test_other_code_scores_anew(again: Callable[..., set[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     again()
     monkeypatch.setattr(inputs, "_source_sha256", lambda: "of other code")
