@@ -33,14 +33,12 @@ def parser() -> ArgumentParser:
     made.add_argument("--num_images", type=int, default=1024, help="photographs to draw")
     made.add_argument("--size", type=int, default=256, help="height and width of the batches, in pixels")
     made.add_argument("--batch_size", type=int, default=16)
-    made.add_argument("--workers", type=numbers, default=[0, 1, 2], help="numbers of worker processes: 0,1,2")
+    made.add_argument("--workers", type=str | list[int], default="0,1,2", help="numbers of worker processes")
     made.add_argument("--rounds", type=int, default=5, help="passes over the data of every loader")
-    made.add_argument("--samples", type=numbers, default=[10**6, 10**8], help="sizes of simulated indices")
+    made.add_argument(
+        "--samples", type=str | list[int], default=f"{10**6},{10**8}", help="sizes of simulated indices"
+    )
     return made
-
-
-def numbers(value: str | list[int]) -> list[int]:
-    return [int(number) for number in names_of(value)]
 
 
 def run(options: Namespace, progress: Progress) -> str:
@@ -53,11 +51,10 @@ def run(options: Namespace, progress: Progress) -> str:
     from datamodules.bench.photos import photo_dataset
     from datamodules.bench.scale import measure_scale
 
+    options.workers, options.samples = _numbers(options.workers), _numbers(options.samples)
     counts = {name: options[name] for name in ("num_images", "size", "batch_size", "rounds")}
-    if options.size % 16 or min(counts.values()) < 1 or min(options.workers, default=0) < 0:
-        raise ValueError(
-            f"size must be a multiple of 16 and counts positive, got {counts} and workers {options.workers}"
-        )
+    if options.size % 16 or min(counts.values()) < 1:
+        raise ValueError(f"size must be a multiple of 16 and counts positive, got {counts}")
     output = Path(options.output)
     output.mkdir(parents=True, exist_ok=True)
     record: dict[str, Any] = {
@@ -93,6 +90,13 @@ def run(options: Namespace, progress: Progress) -> str:
         keep("scale", measure_scale(num_samples, output))
         progress("simulate", 1, len(options.samples))
     return f"{_markdown(record)}\nwrote {output / 'bench.md'} and bench.json"
+
+
+def _numbers(value: str | list[int]) -> list[int]:
+    names = names_of(value)
+    if not all(map(str.isdecimal, names)):
+        raise ValueError(f"workers and samples must be numbers, as 0,1,2, got {value}")
+    return [int(name) for name in names]
 
 
 def _markdown(record: dict[str, Any]) -> str:

@@ -48,7 +48,7 @@ def parser() -> ArgumentParser:
         "huggingface: {model: google/flan-t5-xl}}'",
     )
     made.add_argument(
-        "--captions", type=names_of, default=["caption"], help="kinds, as in data.captions: long,short"
+        "--captions", type=str | list[str], default="caption", help="kinds, as in data.captions: long,short"
     )
     made.add_argument(
         "--text_dtype",
@@ -89,6 +89,7 @@ def run(options: Namespace, progress: Progress) -> str:
     out = local_folder(options.out or join(data, "caches"))
     if options.vae is None and options.text is None:
         raise ValueError("nothing to cache; name a tokenizer with --vae, a text encoder with --text, or both")
+    options.captions = names_of(options.captions)
     if not options.captions or any(set("{:}") & set(kind) for kind in options.captions):
         raise ValueError(f"captions must name kinds, as long,short, got {options.captions}")
     part, num_parts = _part(options.part)

@@ -47,7 +47,9 @@ def parser() -> ArgumentParser:
     made.add_argument(
         "--config", type=str, default="configs/data/curate.yaml", help="YAML file with the steps"
     )
-    made.add_argument("--splits", type=names_of, default=[], help="those to filter: train,val (default: all)")
+    made.add_argument(
+        "--splits", type=str | list[str], default=[], help="those to filter: train,val (default: all)"
+    )
     made.add_argument(
         "--dry_run", "--dry-run", action="store_true", help="say what is to be done, do nothing"
     )
@@ -65,7 +67,7 @@ def run(options: Namespace, progress: Progress) -> str:
     steps = load_chain(Path(options.config))
     check_complete(steps)
     every = dataset_splits(source)
-    splits = _chosen(every, options.splits)
+    splits = _chosen(every, names_of(options.splits))
     _refuse_leaks(steps, [name for name in every if name not in splits])
     order = sorted(splits, key=lambda name: name == "train")  # last: it is to have nothing of the others
     done: dict[str, CuratedSplit] = {}

@@ -43,13 +43,14 @@ def test_photographs_are_drawn_by_their_number() -> None:
 def test_the_command_writes_what_it_measured(
     data: BenchData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--size=32", "--batch_size=4", "--workers=[0]", "--rounds=1", "--samples=[]"]
+    options = ["--size=32", "--batch_size=4", "--workers=0", "--rounds=1", "--samples=[]"]
     assert main(["bench", str(data.root), f"--output={tmp_path}", *options]) == 0
     record = json.loads((tmp_path / "bench.json").read_text())
     assert [row["loader"] for row in record["loaders"]] == list(LOADERS)
     assert all(row["images_per_s"] > 0 and row["first_batch_s"] > 0 for row in record["loaders"])
     assert record["loaders"][0]["share"] == 1
     assert record["scale"] == []
+    assert record["options"]["workers"] == [0]
     assert (tmp_path / "bench.md").read_text() in capsys.readouterr().out
 
 
@@ -61,6 +62,14 @@ def test_a_simulated_index_has_as_many_samples_as_asked_for_and_is_read(tmp_path
     used = use_index(tmp_path / "many")
     assert used["start_s"] > 0
     assert used["resume_s"] > 0
+
+
+@pytest.mark.parametrize("option", ["--workers=0,many", "--workers=-1", "--samples=[1e6]"])
+def test_what_is_no_list_of_numbers_is_refused(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", f"--output={tmp_path}", option]) == 1
+    assert "workers and samples must be numbers, as 0,1,2, got " in capsys.readouterr().err
 
 
 def test_a_size_that_no_model_has_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

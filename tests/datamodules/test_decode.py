@@ -86,6 +86,11 @@ def test_every_size_can_be_cropped_to_every_ratio_of_the_paper(width: int, heigh
     assert cover_crop(Image.new("RGB", (width, height)), *target).shape == (*target, 3)
 
 
+def test_nothing_beyond_the_edge_is_shown() -> None:
+    # 7 * (29 / 7) is more than 29
+    assert (cover_crop(Image.new("RGB", (29, 29), "white"), 7, 7) == 255).all()
+
+
 @pytest.mark.parametrize("turn", [1, 2, 3, 4, 5, 6, 7, 8])
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
 def test_orientation_is_applied_to_pixels_and_size(kind: str, turn: int) -> None:
