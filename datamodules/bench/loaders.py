@@ -98,7 +98,8 @@ def _our_pixels(data: bytes, size: int) -> np.ndarray:
 
 
 def _decode_places(places: Sequence[_Place], batch_size: int, size: int, decoder: _Decoder) -> int:
-    descriptors = {place.shard: os.open(place.shard, os.O_RDONLY) for place in places}
+    shards = sorted({place.shard for place in places})
+    descriptors = {shard: os.open(shard, os.O_RDONLY) for shard in shards}
     for start in range(0, len(places), batch_size):
         images = [
             decoder(read_member(descriptors[place.shard], place.image) or b"", size)

@@ -15,6 +15,8 @@ from datamodules.bench.scale import simulate_index, use_index
 from datamodules.index import ShardIndex
 from datamodules.packing import pack_dataset
 
+OPEN_FILES = Path("/proc/self/fd")
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> BenchData:
@@ -31,6 +33,14 @@ def test_every_loader_reads_every_image(data: BenchData, name: str, num_workers:
     loader = LOADERS[name](data, num_workers)
     assert [loader.read(), loader.read()] == [16, 16]
     loader.close()
+
+
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="only Linux lists a process's open files")
+@pytest.mark.parametrize("name", ["bare decode", "bare decode, ours"])
+def test_bare_decoding_closes_its_files(data: BenchData, name: str) -> None:
+    before = len(list(OPEN_FILES.iterdir()))
+    LOADERS[name](data, 0).read()
+    assert len(list(OPEN_FILES.iterdir())) <= before + 4  # the index's columns, until they are collected
 
 
 def test_photographs_are_drawn_by_their_number() -> None:
