@@ -67,6 +67,11 @@ EXAMPLES = """examples (of what `make demo` leaves behind):
     python -m evaluation report runs/shapeseval --images runs/samples --output runs/page \\
         --history vae=runs/demo-basic-15/vae ar=runs/demo-basic-15/ar
 
+  fit the scaling law of trained models ("params", "samples" and "loss" a line), and judge recorded detections
+  as GenEval does:
+    python -m evaluation scaling runs.jsonl
+    python -m evaluation score-detections detections.jsonl
+
   time the parts of training and sampling, next to the official code if you have a clone of it:
     python -m evaluation bench --official ../Infinity --rounds 5
 
